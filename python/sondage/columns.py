@@ -1,0 +1,210 @@
+"""The kinds of column: what one value of a row may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import narwhals as nw
+import numpy as np
+from sondage.errors import SpaceError
+from sondage.frames import listed, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from sondage.frames import Values
+
+__all__ = ["Categorical", "Column", "Continuous", "Fixed", "Integer"]
+
+
+class _Query(Enum):
+    """Stands for the value that a query row will bring."""
+
+    VALUE = "query"
+
+
+AT_QUERY: Final = _Query.VALUE
+
+
+@dataclass(frozen=True, slots=True)
+class Continuous:
+    """A column of real numbers in ``[lower, upper]``.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Finite, in the column's own unit, ``lower < upper``.
+
+    Raises
+    ------
+    SpaceError
+        If a bound is not a finite number or the bounds are equal or upside down.
+
+    >>> Continuous(0, 1)
+    Continuous(lower=0.0, upper=1.0)
+    """
+
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        lower, upper = _number("lower", self.lower), _number("upper", self.upper)
+        _require_order(lower, upper)
+        if not math.isfinite(upper - lower):
+            raise SpaceError(f"bounds ({lower}, {upper}) are too far apart for floating point")
+        object.__setattr__(self, "lower", lower)
+        object.__setattr__(self, "upper", upper)
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A column of whole numbers ``lower, lower + 1, …, upper``. It cannot be sampled yet.
+
+    Raises
+    ------
+    SpaceError
+        If a bound is not a whole number or the bounds are equal or upside down.
+    """
+
+    lower: int
+    upper: int
+
+    def __post_init__(self) -> None:
+        lower, upper = _number("lower", self.lower), _number("upper", self.upper)
+        for name, bound in (("lower", lower), ("upper", upper)):
+            if not bound.is_integer():
+                raise SpaceError(f"{name} bound {bound} must be a whole number")
+        _require_order(lower, upper)
+        object.__setattr__(self, "lower", int(self.lower))
+        object.__setattr__(self, "upper", int(self.upper))
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """A column of named levels, without order. It cannot be sampled yet.
+
+    Parameters
+    ----------
+    levels : sequence
+        At least two different values.
+    """
+
+    levels: Sequence[object]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.levels, str):
+            raise SpaceError(f"levels must be a sequence of values, not the string {self.levels!r}")
+        levels = tuple(plain(level) for level in self.levels)
+        if len(set(levels)) != len(levels):
+            raise SpaceError(f"levels must differ from each other; given: {listed(levels)}")
+        if len(levels) < 2:
+            raise SpaceError(f"levels {levels} are fewer than two; use Fixed for a single value")
+        object.__setattr__(self, "levels", levels)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Fixed:
+    """A column that holds one value; without a value, that of the query row it is asked about.
+
+    Parameters
+    ----------
+    value : number, str or bool, optional
+        Left out: `Space.around` or `Space.fix` must give it before sampling.
+
+    >>> Fixed(40), Fixed()
+    (Fixed(40), Fixed())
+    """
+
+    value: object = AT_QUERY
+
+    def __post_init__(self) -> None:
+        value = plain(self.value)
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            raise SpaceError(f"a fixed value must not be {value}; give a finite number or a level")
+        object.__setattr__(self, "value", value)
+
+    @property
+    def at_query(self) -> bool:
+        """Whether the value is still to come from a query row."""
+        return self.value is AT_QUERY
+
+    def __repr__(self) -> str:
+        return "Fixed()" if self.at_query else f"Fixed({self.value!r})"
+
+
+Column: TypeAlias = Continuous | Integer | Categorical | Fixed
+
+
+def _number(what: str, value: object) -> float:
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SpaceError(f"{what} bound {value!r} must be a finite number")
+    return float(value)
+
+
+def _require_order(lower: float, upper: float) -> None:
+    if lower > upper:
+        raise SpaceError(f"bounds ({lower}, {upper}) are upside down; lower must be below upper")
+    if lower == upper:
+        raise SpaceError(f"bounds ({lower}, {upper}) are equal; use Fixed for a single value")
+
+
+def require_allowed(name: str, column: Column, value: object) -> None:
+    value = plain(value)
+    if isinstance(column, Continuous | Integer):
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise SpaceError(f"column {name!r} cannot be {value!r}; a number is needed")
+        if not column.lower <= value <= column.upper:
+            raise SpaceError(
+                f"column {name!r} cannot be {value!r}; its bounds are "
+                f"[{column.lower}, {column.upper}]"
+            )
+        if isinstance(column, Integer) and float(value) != int(value):
+            raise SpaceError(f"column {name!r} cannot be {value!r}; a whole number is needed")
+    elif isinstance(column, Categorical) and value not in column.levels:
+        raise SpaceError(
+            f"column {name!r} cannot be {value!r}; its levels are {listed(column.levels)}"
+        )
+
+
+def require_sampleable(name: str, column: Column) -> None:
+    if isinstance(column, Continuous):
+        return
+    if isinstance(column, Fixed):
+        if column.at_query:
+            raise SpaceError(
+                f"column {name!r} is fixed at the query's value and there is no query yet; "
+                "call space.around(row) or space.fix({...})"
+            )
+        if not isinstance(column.value, int | float):
+            raise SpaceError(
+                f"column {name!r} is fixed at {column.value!r}, which is not a number; columns "
+                "that are not numbers cannot be sampled yet: leave it out or encode it as a number"
+            )
+        return
+    kind = type(column).__name__.lower()
+    instead = "declare it Continuous (from_frame: continuous=[...])" if kind == "integer" else ""
+    raise SpaceError(
+        f"column {name!r} is {column!r}; {kind} columns cannot be sampled yet: "
+        f"{instead}{' or ' if instead else ''}fix it, space.fix({{{name!r}: ...}})"
+    )
+
+
+def inside_column(series: Values, column: Column) -> NDArray[np.bool_]:
+    present = ~series.is_null().to_numpy().astype(np.bool_)
+    if isinstance(column, Fixed) and column.at_query:
+        return present
+    if isinstance(column, Continuous | Integer):
+        if not series.dtype.is_numeric():
+            return np.zeros(len(series), dtype=np.bool_)
+        values = series.cast(nw.Float64).to_numpy().astype(np.float64)
+        inside: NDArray[np.bool_] = (values >= column.lower) & (values <= column.upper)
+        if isinstance(column, Integer):
+            inside &= values == np.floor(values)
+        return inside
+    allowed = column.levels if isinstance(column, Categorical) else (column.value,)
+    return np.fromiter((value in allowed for value in series.to_list()), np.bool_, len(series))

@@ -1,0 +1,322 @@
+"""The space: which columns a row has, what each may hold, and which are free to move."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from sondage._reading import read_column
+from sondage.columns import (
+    Categorical,
+    Column,
+    Continuous,
+    Fixed,
+    Integer,
+    inside_column,
+    require_allowed,
+    require_sampleable,
+)
+from sondage.errors import DataError, SpaceError
+from sondage.frames import listed, to_narwhals, to_row
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sondage.frames import FrameLike, RowLike
+
+__all__ = ["Categorical", "Column", "Continuous", "Fixed", "Integer", "Space"]
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Space:
+    """The declared set of rows: an ordered mapping from column name to kind.
+
+    The base measure is Lebesgue on continuous columns (MATH section 1); the sampler never leaves
+    the space. In this version continuous and fixed numeric columns can be sampled.
+
+    Parameters
+    ----------
+    columns : mapping from str to Continuous, Integer, Categorical or Fixed
+    increase_only, decrease_only : collection of str
+        Columns that may only grow or shrink relative to a query row; `around` makes bounds of them.
+
+    Raises
+    ------
+    SpaceError
+        For no columns, a column of another type, or unknown names.
+
+    >>> space = Space({"age": Continuous(18, 90), "income": Fixed(1000.0)})
+    >>> space.columns
+    ['age', 'income']
+    >>> space.fix({"age": 40.0})
+    Space({'age': Fixed(40.0), 'income': Fixed(1000.0)})
+    """
+
+    _items: tuple[tuple[str, Column], ...]
+    increase_only: frozenset[str]
+    decrease_only: frozenset[str]
+
+    def __init__(
+        self,
+        columns: Mapping[str, Column],
+        *,
+        increase_only: Collection[str] = (),
+        decrease_only: Collection[str] = (),
+    ) -> None:
+        if not isinstance(columns, Mapping):
+            raise SpaceError(
+                f"columns must be a mapping from name to kind, not {type(columns).__name__}; "
+                "Space.from_frame reads one off data"
+            )
+        if not columns:
+            raise SpaceError("a space needs at least one column")
+        for name, column in columns.items():
+            if not isinstance(name, str):
+                raise SpaceError(f"column name {name!r} must be a string")
+            if not isinstance(column, Continuous | Integer | Categorical | Fixed):
+                raise SpaceError(
+                    f"column {name!r} is {column!r}; it must be Continuous, Integer, Categorical "
+                    "or Fixed"
+                )
+        up, down = _names(increase_only, "increase_only"), _names(decrease_only, "decrease_only")
+        for argument, names in (("increase_only", up), ("decrease_only", down)):
+            _require_known(argument, names, list(columns))
+            for name in names:
+                if not isinstance(columns[name], Continuous | Integer):
+                    raise SpaceError(
+                        f"{argument} names {name!r}, which is {columns[name]!r}; only continuous "
+                        "and integer columns can grow or shrink"
+                    )
+        both = [name for name in up if name in down]
+        if both:
+            raise SpaceError(
+                f"column {listed(both)} is both increase_only and decrease_only; put it in fixed"
+            )
+        object.__setattr__(self, "_items", tuple(columns.items()))
+        object.__setattr__(self, "increase_only", frozenset(up))
+        object.__setattr__(self, "decrease_only", frozenset(down))
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: FrameLike,
+        *,
+        continuous: Collection[str] = (),
+        integer: Collection[str] = (),
+        categorical: Collection[str] = (),
+        fixed: Collection[str] = (),
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+        increase_only: Collection[str] = (),
+        decrease_only: Collection[str] = (),
+        names: Sequence[str] | None = None,
+    ) -> Space:
+        """Read kinds and ranges off data: floats are continuous, ints integer, the rest levels.
+
+        A column that holds one value only, and is given no bounds, becomes `Fixed` at it.
+
+        Parameters
+        ----------
+        frame : polars, pandas or pyarrow frame, or 2-D numpy array
+            At least one row; no value missing, NaN or infinite.
+        continuous, integer, categorical : collection of str
+            Columns whose kind is said here instead of read off the dtype.
+        fixed : collection of str
+            Columns that do not move: fixed at the one value the frame holds, or where it holds
+            several, at the value of the query row (`around` or `fix` gives it).
+        bounds : mapping from str to (lower, upper), optional
+            Ranges instead of the smallest and largest value in the frame.
+        increase_only, decrease_only : collection of str
+            See `Space`.
+        names : sequence of str, optional
+            Names for the columns of a numpy array; otherwise ``x0, x1, …``.
+
+        Raises
+        ------
+        SpaceError
+            For unknown names, contradictory kinds or impossible bounds.
+        DataError
+            For a frame that cannot be read (see `sondage.frames.to_narwhals`) or has no rows.
+
+        >>> Space.from_frame(np.array([[0.0, 5.0], [1.0, 5.0]]))
+        Space({'x0': Continuous(lower=0.0, upper=1.0), 'x1': Fixed(5.0)})
+        """
+        if names is not None and not isinstance(frame, np.ndarray):
+            raise SpaceError("names is for numpy arrays; a frame brings its own")
+        table = to_narwhals(frame, names)
+        if len(table) == 0:
+            raise DataError("the frame has no rows; a space is read off at least one")
+        bounds = {} if bounds is None else bounds
+        kinds = {
+            "continuous": _names(continuous, "continuous"),
+            "integer": _names(integer, "integer"),
+            "categorical": _names(categorical, "categorical"),
+            "fixed": _names(fixed, "fixed"),
+        }
+        for argument, group in {**kinds, "bounds": list(bounds)}.items():
+            _require_known(argument, group, table.columns)
+        columns: dict[str, Column] = {}
+        for name in table.columns:
+            said = [kind for kind, group in kinds.items() if name in group]
+            if len(said) > 1:
+                raise SpaceError(f"column {name!r} is named in {' and '.join(said)}; choose one")
+            try:
+                columns[name] = read_column(
+                    table.get_column(name), said[0] if said else None, bounds.get(name)
+                )
+            except (SpaceError, DataError) as error:
+                raise type(error)(f"column {name!r}: {error}") from None
+        return cls(columns, increase_only=increase_only, decrease_only=decrease_only)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return [name for name, _ in self._items]
+
+    @property
+    def kinds(self) -> Mapping[str, Column]:
+        """Kind of every column, by name, in order."""
+        return MappingProxyType(dict(self._items))
+
+    @property
+    def free(self) -> list[str]:
+        """Names of the columns that are not fixed, in order."""
+        return [name for name, column in self._items if not isinstance(column, Fixed)]
+
+    def fix(self, values: Mapping[str, object]) -> Space:
+        """Return this space with columns fixed at the given values.
+
+        Raises
+        ------
+        SpaceError
+            For an unknown column, or a value that the column does not allow.
+        """
+        _require_known("fix", list(values), self.columns)
+        columns = dict(self._items)
+        for name, value in values.items():
+            require_allowed(name, columns[name], value)
+            columns[name] = Fixed(value)
+        return Space(
+            columns,
+            increase_only=self.increase_only - values.keys(),
+            decrease_only=self.decrease_only - values.keys(),
+        )
+
+    def around(self, row: RowLike) -> Space:
+        """Return the space of a query row.
+
+        Increase-only columns get the row's value as lower bound, decrease-only ones as upper
+        bound (`Fixed` where that leaves a single value), columns fixed at the query's value get it.
+
+        Parameters
+        ----------
+        row : mapping by name, one-row frame, or array in the space's order
+            Columns that are not the space's are ignored.
+
+        Raises
+        ------
+        SpaceError
+            If the row lacks one of these columns or lies outside its bounds.
+
+        >>> space = Space({"age": Continuous(18, 90)}, increase_only=["age"])
+        >>> space.around({"age": 40})
+        Space({'age': Continuous(lower=40.0, upper=90.0)})
+        """
+        values = to_row(row, self.columns)
+        columns = dict(self._items)
+        for name, column in self._items:
+            grows, shrinks = name in self.increase_only, name in self.decrease_only
+            waits = isinstance(column, Fixed) and column.at_query
+            if not (grows or shrinks or waits):
+                continue
+            if name not in values:
+                raise SpaceError(f"the row has no value for column {name!r}, which depends on it")
+            require_allowed(name, column, values[name])
+            if isinstance(column, Continuous | Integer):
+                value = cast("float", values[name])
+                lower = value if grows else column.lower
+                upper = value if shrinks else column.upper
+                columns[name] = Fixed(value) if lower == upper else type(column)(lower, upper)  # type: ignore[arg-type]
+            else:
+                columns[name] = Fixed(values[name])
+        return Space(columns)
+
+    def contains(self, frame: FrameLike) -> NDArray[np.bool_]:
+        """Say for each row whether it lies in the space, bounds included.
+
+        Columns that are not the space's are ignored; a missing or NaN value is outside.
+
+        Returns
+        -------
+        ndarray of bool, shape (rows,)
+
+        Raises
+        ------
+        DataError
+            If the frame lacks a column of the space.
+
+        >>> Space({"x": Continuous(0, 1)}).contains(np.array([[0.5], [2.0]]))
+        array([ True, False])
+        """
+        table = to_narwhals(frame, self.columns)
+        inside = np.ones(len(table), dtype=np.bool_)
+        for name, column in self._items:
+            inside &= inside_column(table.get_column(name), column)
+        return inside
+
+    def sampleable(self) -> None:
+        """Check that every column is of a kind that can be sampled now.
+
+        Raises
+        ------
+        SpaceError
+            Names the first column that is not and says what to do.
+        """
+        for name, column in self._items:
+            require_sampleable(name, column)
+        for names, argument in (
+            (self.increase_only, "increase_only"),
+            (self.decrease_only, "decrease_only"),
+        ):
+            if names:
+                raise SpaceError(
+                    f"column {listed(sorted(names))} is {argument} relative to a query row; "
+                    "call space.around(row) first"
+                )
+
+    def _lower_upper(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Bounds in column order; a fixed column has its value twice."""
+        self.sampleable()
+        lower, upper = np.empty(len(self._items)), np.empty(len(self._items))
+        for j, (_, column) in enumerate(self._items):
+            if isinstance(column, Fixed):
+                lower[j] = upper[j] = float(cast("float", column.value))
+            elif isinstance(column, Continuous):
+                lower[j], upper[j] = column.lower, column.upper
+        return lower, upper
+
+    def __repr__(self) -> str:
+        extra = "".join(
+            f", {argument}={sorted(names)!r}"
+            for argument, names in (
+                ("increase_only", self.increase_only),
+                ("decrease_only", self.decrease_only),
+            )
+            if names
+        )
+        return f"Space({dict(self._items)!r}{extra})"
+
+
+def _names(group: Collection[str], argument: str) -> list[str]:
+    if isinstance(group, str):
+        raise SpaceError(f"{argument}={group!r} must be a list of names; write [{group!r}]")
+    return list(group)
+
+
+def _require_known(argument: str, names: Sequence[str], columns: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in columns]
+    if unknown:
+        raise SpaceError(
+            f"{argument} names unknown column {listed(unknown)}; the columns are {listed(columns)}"
+        )
