@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
 from sondage.errors import DataError, ModelError, QuestionError
 from sondage.frames import listed, plain, to_matrix
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from sondage._core import TreeEnsemble
+
     from sondage.frames import FrameLike
     from sondage.space import Space
 

@@ -28,6 +28,7 @@ from sklearn.tree import (
 )
 from sklearn.utils.validation import check_is_fitted
 from sondage._core import TreeEnsemble
+
 from sondage.errors import ModelError
 from sondage.models._model import Model, check_classes, check_name, check_rows
 from sondage.models._trees import Nodes, float32_cut, parity_rows, require_parity
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
     from sondage.frames import FrameLike
 
 __all__ = ["import_estimator"]
@@ -74,20 +76,19 @@ def import_estimator(
         )
     kind = type(estimator).__name__
     name = _snake_case(kind) if name is None else check_name(name)
+    fitted = cast("DecisionTreeClassifier", estimator)
     try:
-        check_is_fitted(estimator)
+        check_is_fitted(fitted)
     except NotFittedError:
         raise ModelError(f"{kind} is not fitted; call its fit(X, y) first") from None
-    if estimator.n_outputs_ != 1:
-        raise ModelError(
-            f"{kind} has {estimator.n_outputs_} outputs; models with one are supported"
-        )
+    if fitted.n_outputs_ != 1:
+        raise ModelError(f"{kind} has {fitted.n_outputs_} outputs; models with one are supported")
     if not is_classifier and classes is not None:
         raise ModelError(f"classes was given, but {kind} is a regressor")
-    labels = check_classes(classes, estimator.classes_) if is_classifier else None
+    labels = check_classes(classes, fitted.classes_) if is_classifier else None
 
-    nodes, threshold = _read_nodes(estimator, is_classifier)
-    n_features = int(estimator.n_features_in_)
+    nodes, threshold = _read_nodes(fitted, is_classifier)
+    n_features = int(fitted.n_features_in_)
     n_outputs = nodes.value.shape[1]
     trees = TreeEnsemble(
         n_features=n_features,
@@ -102,7 +103,7 @@ def import_estimator(
         base=np.zeros(n_outputs),
         divisor=float(len(nodes.roots)),
     )
-    names = getattr(estimator, "feature_names_in_", None)
+    names = getattr(fitted, "feature_names_in_", None)
     model = Model(
         name=name,
         kind="classifier" if is_classifier else "regressor",
@@ -114,7 +115,7 @@ def import_estimator(
         differentiable=False,
         fingerprint=_fingerprint(nodes),
         _core=trees,
-        _estimator=estimator,
+        _estimator=fitted,
         _own_predict=own_predict,
     )
     rows = parity_rows(nodes, threshold, n_features)
@@ -126,7 +127,7 @@ def import_estimator(
         model.library,
         rows,
         trees.forward(rows),
-        own_outputs(estimator, rows),
+        own_outputs(fitted, rows),
         labels=is_classifier,
     )
     return model

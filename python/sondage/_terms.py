@@ -1,0 +1,275 @@
+"""The terms of questions: each says which loss of which model, and the same in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sondage._question import Band, Term, anchor_columns, weighted
+from sondage.errors import QuestionError
+
+if TYPE_CHECKING:
+    from sondage import _core
+    from sondage.models import Model
+    from sondage.space import Space
+
+__all__ = ["Distance", "FixedLabel", "PredictionRisky", "Require"]
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FixedLabel(Term):
+    """The model predicts a label, or a value in a band (MATH 2, fixed label)."""
+
+    model: Model
+    label: object | Band
+    loss: Literal["cross_entropy", "hinge", "squared"]
+    scale: float
+
+    @property
+    def own_models(self) -> tuple[Model, ...]:
+        """The model that is asked."""
+        return (self.model,)
+
+    def losses(self) -> list[tuple[Model, _core.Loss]]:
+        """Return the loss of the model's outputs."""
+        from sondage._core import Loss
+
+        if self.model.classes is None:
+            lower, upper = _as_band(self.label)
+            return [(self.model, Loss.band(lower, upper, self.scale))]
+        index = self.model.label_index(self.label)
+        if self.loss == "cross_entropy":
+            return [(self.model, Loss.cross_entropy(index))]
+        if self.loss == "hinge":
+            return [(self.model, Loss.hinge(index))]
+        return [(self.model, Loss.squared(index, self.scale))]
+
+    def checks(self) -> list[tuple[Model, object | Band]]:
+        """Return the label or band; nothing for a single number, which is only come near."""
+        if self.model.classes is None and not isinstance(self.label, tuple):
+            return []
+        return [(self.model, self.label)]
+
+    def words(self, weight: float) -> str:
+        """Say what the term wants."""
+        unit = "" if self.scale == 1.0 else f" in units of {self.scale:g}"
+        if self.model.classes is None:
+            target = _band_words(self.label)
+            said = (
+                f"{self.model.name} predicts {target} (the penalty is half the squared distance "
+                f"to it{unit})"
+            )
+        else:
+            penalty = {
+                "cross_entropy": "minus the logarithm of its probability",
+                "hinge": "by how much its probability falls short of leading by 1",
+                "squared": f"the squared gap between its probability and 1{unit}",
+            }[self.loss]
+            said = f"{self.model.name} predicts {self.label!r} (the penalty is {penalty})"
+        return weighted(weight, said)
+
+    def __repr__(self) -> str:
+        loss = "" if self.model.classes is None else f", loss={self.loss!r}"
+        scale = "" if self.scale == 1.0 else f", scale={self.scale!r}"
+        return f"fixed_label({self.model.name}, {_shown(self.label)}{loss}{scale})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PredictionRisky(Term):
+    """The model's prediction is near a level, or as undecided as it can be (MATH 2)."""
+
+    model: Model
+    level: float
+    r: float
+    entropy: bool
+    output: Literal["proba", "score"]
+
+    @property
+    def own_models(self) -> tuple[Model, ...]:
+        """The model that is asked."""
+        return (self.model,)
+
+    def losses(self) -> list[tuple[Model, _core.Loss]]:
+        """Return the loss of the model's outputs."""
+        from sondage._core import Loss
+
+        if self.entropy:
+            return [(self.model, Loss.negative_entropy())]
+        output = 0 if self.model.classes is None else 1
+        return [(self.model, Loss.level(output, self.level, self.r))]
+
+    def words(self, weight: float) -> str:
+        """Say what the term wants."""
+        if self.entropy:
+            said = (
+                f"{self.model.name} is as undecided between its classes as possible (the penalty "
+                "is the negative entropy of its probabilities)"
+            )
+        else:
+            label = self.model.classes[1] if self.model.classes is not None else "its value"
+            said = (
+                f"{self.model.name} gives {label!r} a probability near {self.level:g} (the penalty "
+                f"is the distance to it, to the power {self.r:g})"
+            )
+        return weighted(weight, said)
+
+    def __repr__(self) -> str:
+        if self.entropy:
+            return f"prediction_risky({self.model.name}, entropy=True)"
+        output = "" if self.output == "proba" else f", output={self.output!r}"
+        return f"prediction_risky({self.model.name}, level={self.level!r}, r={self.r!r}{output})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Distance(Term):
+    """The row stays near another: Σ_d w_d |x_d − a_d|^r (MATH 2, localizer)."""
+
+    row: tuple[tuple[str, object], ...] | tuple[float, ...]
+    weights: tuple[tuple[str, float], ...] | tuple[float, ...] | None
+    norm: Literal[1, 2]
+
+    def localizers(self, weight: float, space: Space) -> list[_core.Localizer]:
+        """Return the distance in the space's columns."""
+        from sondage._core import Localizer
+
+        anchor, given = anchor_columns(
+            "the row of near", _by_name(self.row), space, needed=space.free, otherwise=0.0
+        )
+        column_weights = np.ones(len(space.columns))
+        if self.weights is not None:
+            named = _by_name(self.weights)
+            if isinstance(named, dict):
+                unknown = [name for name in named if name not in space.columns]
+                if unknown:
+                    raise QuestionError(
+                        f"weights of near names unknown column {', '.join(map(repr, unknown))}; "
+                        f"the columns are {', '.join(map(repr, space.columns))}"
+                    )
+            column_weights, _ = anchor_columns(
+                "weights of near", named, space, needed=[], otherwise=1.0
+            )
+        column_weights = np.where(given, column_weights, 0.0)
+        return [Localizer(weight, self.norm, anchor, column_weights)]
+
+    def words(self, weight: float) -> str:
+        """Say what the term wants."""
+        distance = "absolute" if self.norm == 1 else "squared"
+        columns = ", each column by its weight" if self.weights is not None else ""
+        said = (
+            f"the row stays near {_row_words(self.row)} (the penalty is the sum of {distance} "
+            f"differences{columns})"
+        )
+        return weighted(weight, said)
+
+    def __repr__(self) -> str:
+        weights = "" if self.weights is None else f", weights={_row_repr(self.weights)}"
+        return f"near({_row_repr(self.row)}{weights}, norm={self.norm})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Require(Term):
+    """The model must predict a label, or a value in a band; G is +∞ elsewhere (MATH 2)."""
+
+    model: Model
+    target: object | Band
+
+    @property
+    def own_models(self) -> tuple[Model, ...]:
+        """The model that is asked."""
+        return (self.model,)
+
+    def losses(self) -> list[tuple[Model, _core.Loss]]:
+        """Return the requirement on the model's outputs."""
+        from sondage._core import Loss
+
+        if self.model.classes is None:
+            return [(self.model, Loss.require_band(*_as_band(self.target)))]
+        return [(self.model, Loss.require_label(self.model.label_index(self.target)))]
+
+    def checks(self) -> list[tuple[Model, object | Band]]:
+        """Return the required label or band."""
+        return [(self.model, self.target)]
+
+    def check_weight(self, weight: float) -> None:
+        """Refuse weights that are not above zero."""
+        if weight <= 0.0:
+            raise QuestionError(
+                f"{self!r} cannot be weighed by {weight:g}: a requirement holds or does not hold; "
+                "require another label instead"
+            )
+
+    def words(self, weight: float) -> str:  # noqa: ARG002
+        """Say what the term wants."""
+        if self.model.classes is None:
+            return f"{self.model.name} must predict {_band_words(self.target)}"
+        return f"{self.model.name} must predict {self.target!r}"
+
+    def __repr__(self) -> str:
+        return f"require({self.model.name}, {_shown(self.target)})"
+
+
+def _as_band(label: object | Band) -> Band:
+    if isinstance(label, tuple):
+        return label[0], label[1]
+    value = float(label)  # type: ignore[arg-type]
+    return value, value
+
+
+def _band_words(label: object | Band) -> str:
+    lower, upper = _as_band(label)
+    if lower == upper:
+        return f"{lower:g}"
+    if math.isinf(lower):
+        return f"at most {upper:g}"
+    if math.isinf(upper):
+        return f"at least {lower:g}"
+    return f"a value between {lower:g} and {upper:g}"
+
+
+def _shown(label: object | Band) -> str:
+    if isinstance(label, tuple):
+        return f"({_shown(label[0])}, {_shown(label[1])})"
+    if isinstance(label, float) and math.isinf(label):
+        return f"float('{label}')"
+    return repr(label)
+
+
+def _by_name(
+    values: tuple[tuple[str, object], ...] | tuple[tuple[str, float], ...] | tuple[float, ...],
+) -> dict[str, object] | tuple[float, ...]:
+    named: dict[str, object] = {}
+    numbers: list[float] = []
+    for value in values:
+        if isinstance(value, tuple):
+            named[value[0]] = value[1]
+        else:
+            numbers.append(value)
+    return tuple(numbers) if numbers else named
+
+
+def _row_repr(
+    values: tuple[tuple[str, object], ...] | tuple[tuple[str, float], ...] | tuple[float, ...],
+) -> str:
+    known = _by_name(values)
+    return repr(known) if isinstance(known, dict) else repr(list(known))
+
+
+def _row_words(row: tuple[tuple[str, object], ...] | tuple[float, ...]) -> str:
+    known = _by_name(row)
+    shown = (
+        [f"{name} = {_value_words(value)}" for name, value in known.items()]
+        if isinstance(known, dict)
+        else [f"{value:g}" for value in known]
+    )
+    if len(shown) > _SHOWN:
+        return f"({', '.join(shown[:_SHOWN])}, … {len(shown) - _SHOWN} more)"
+    return f"({', '.join(shown)})"
+
+
+def _value_words(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else f"{value}"

@@ -1,0 +1,386 @@
+"""Ask a question: run the chains and return the answer."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+import polars as pl
+
+from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
+from sondage.frames import plain, to_matrix
+from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk
+from sondage.questions import Question
+from sondage.settings import Settings
+from sondage.space import Space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sondage import _core
+    from sondage.answer import Answer
+    from sondage.frames import FrameLike
+
+__all__ = ["Settings", "ask"]
+
+BOUNDARIES = ("reflect", "reject", "clip")
+_SLICE_SECONDS = 0.05
+_KERNELS = (RandomWalk, MALA, Conditional, Mixture)
+
+Status = Literal["complete", "interrupted", "timed_out", "failed"]
+
+
+def ask(
+    question: Question,
+    space: Space,
+    *,
+    draws: int = 1000,
+    chains: int = 8,
+    temperature: float = 1.0,
+    kernel: Kernel | Literal["auto"] = "auto",
+    warmup: int | None = None,
+    start: FrameLike | None = None,
+    seed: int | np.random.SeedSequence | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+    max_seconds: float | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    thin: int = 1,
+    boundary: Literal["reflect", "reject", "clip"] = "reflect",
+    on_interrupt: Literal["raise", "return"] = "raise",
+) -> Answer:
+    """Sample rows x of the space from p(x) ∝ exp(−G(x)/τ) (MATH section 1).
+
+    Parameters
+    ----------
+    question : Question
+        G, from `fixed_label`, `prediction_risky`, `near`, `require` and their sums.
+    space : Space
+        Continuous and fixed numeric columns; at least one is free.
+    draws : int
+        Rows kept per chain.
+    chains : int
+        Independent chains. Chain i does not depend on how many others run.
+    temperature : float
+        τ, in the unit of G.
+    kernel : kernel or "auto"
+        "auto" takes `Conditional` where the question allows exact conditional draws, else `MALA`
+        where it has a gradient, else `RandomWalk`.
+    warmup : int, optional
+        Steps before the first kept row. None: 200 for `Conditional`, which adapts nothing, and
+        1000 for every other kernel.
+    start : frame or array, optional
+        One row per chain, in the space and of finite G. None: each chain finds its own.
+    seed : int or SeedSequence, optional
+        The same seed gives the same draws, whatever `threads`. None: fresh entropy, kept in the
+        answer's settings.
+    threads : int, optional
+        None: as many as this process may use.
+    progress : bool, optional
+        None: a progress bar if rich is installed and standard error is a terminal.
+    max_seconds : float, optional
+        Stop after so long, with what there is (status ``"timed_out"``).
+    checkpoint : None
+        Not available yet.
+    thin : int
+        Keep every so many-th step.
+    boundary : {"reflect", "reject", "clip"}
+        What happens to proposals outside the bounds (MATH 3.4). "clip" is not exact.
+    on_interrupt : {"raise", "return"}
+        Whether Ctrl-C raises `KeyboardInterrupt` or returns what there is (status
+        ``"interrupted"``).
+
+    Returns
+    -------
+    Answer
+
+    Raises
+    ------
+    SamplingError
+        For an argument that is not allowed, or if no row of finite G is found to start from.
+    SpaceError
+        If the space has nothing free or a column that cannot be sampled yet.
+    QuestionError, ModelError
+        If the question does not fit the space.
+    """
+    began = time.monotonic()
+    if not isinstance(question, Question):
+        raise QuestionError(
+            f"question is {type(question).__name__}; fixed_label, prediction_risky, near and "
+            "require make one"
+        )
+    if not isinstance(space, Space):
+        raise SpaceError(f"space is {type(space).__name__}; a sondage.Space is needed")
+    if checkpoint is not None:
+        raise SamplingError(f"checkpoint={checkpoint!r} is not available yet; leave it out")
+    draws, chains = _whole("draws", draws, 1), _whole("chains", chains, 1)
+    thin = _whole("thin", thin, 1)
+    threads = _whole("threads", _usable_cpus() if threads is None else threads, 1)
+    temperature = _positive("temperature", temperature)
+    limit = math.inf if max_seconds is None else _positive("max_seconds", max_seconds)
+    _one_of("boundary", boundary, BOUNDARIES)
+    _one_of("on_interrupt", on_interrupt, ("raise", "return"))
+    if progress is not None and not isinstance(progress, bool):
+        raise SamplingError(f"progress={progress!r} must be True, False or None")
+    entropy, key = seed_key(seed)
+
+    space.sampleable()
+    if not space.free:
+        raise SpaceError(f"every column of the space is fixed ({space!r}); nothing can be sampled")
+    energy = question._energy(space)
+    chosen, reason = choose_kernel(kernel, energy)
+    steps = default_warmup(chosen) if warmup is None else _whole("warmup", warmup, 0)
+    settings = Settings(
+        draws=draws,
+        chains=chains,
+        temperature=temperature,
+        kernel=repr(chosen),
+        kernel_requested=repr(kernel) if not isinstance(kernel, str) else kernel,
+        kernel_reason=reason,
+        warmup=steps,
+        thin=thin,
+        boundary=boundary,
+        seed=entropy,
+        threads=threads,
+        max_seconds=None if max_seconds is None else limit,
+        versions=_versions(question),
+        build=_build_info(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    from sondage._core import Run
+
+    run = Run(
+        energy,
+        chosen._core(),
+        key=key,
+        chains=chains,
+        temperature=temperature,
+        warmup=steps,
+        draws=draws,
+        thin=thin,
+        boundary=boundary,
+        threads=threads,
+        start=None if start is None else _start(start, space, energy, chains),
+    )
+    status: Status
+    try:
+        status = _advance(run, began + limit, progress)
+    except KeyboardInterrupt:
+        if on_interrupt == "raise":
+            raise
+        status = "interrupted"
+    except SamplingError as error:
+        error.answer = _answer(run, question, space, settings, "failed")
+        raise
+    return _answer(run, question, space, settings, status)
+
+
+def seed_key(seed: int | np.random.SeedSequence | None) -> tuple[int, bytes]:
+    """Return the entropy of a seed and the 32-byte key of the random streams.
+
+    The entropy, given as seed again, leads to the same key. A spawned sequence is condensed to one
+    number first.
+
+    >>> seed_key(7) == seed_key(np.random.SeedSequence(7))
+    True
+    """
+    value = plain(seed)
+    if isinstance(value, np.random.SeedSequence):
+        entropy = plain(value.entropy)
+        if value.spawn_key or value.pool_size != 4 or not isinstance(entropy, int):
+            entropy = int.from_bytes(
+                value.generate_state(4, np.uint32).astype("<u4").tobytes(), "little"
+            )
+    elif value is None:
+        entropy = cast("int", np.random.SeedSequence().entropy)
+    elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SamplingError(
+            f"seed={seed!r} must be a whole number of at least 0, a numpy SeedSequence or None"
+        )
+    else:
+        entropy = value
+    words = np.random.SeedSequence(entropy).generate_state(8, np.uint32)
+    return entropy, words.astype("<u4").tobytes()
+
+
+def choose_kernel(kernel: object, energy: _core.Energy) -> tuple[Kernel, str]:
+    """Return the kernel to use, and why."""
+    if isinstance(kernel, _KERNELS):
+        return kernel, "asked for"
+    if kernel != "auto":
+        raise SamplingError(
+            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional or Mixture"
+        )
+    if energy.stepwise:
+        return Conditional(), (
+            "every model in the question is constant between thresholds, so each column is drawn "
+            "exactly given the others, without step size or rejection"
+        )
+    if energy.differentiable:
+        return MALA(), "the question has a gradient"
+    return RandomWalk(), "the question has neither exact conditional draws nor a gradient"
+
+
+def default_warmup(kernel: Kernel) -> int:
+    """Return the steps of warm-up: 200 where nothing is adapted, else 1000."""
+    return 200 if isinstance(kernel, Conditional) else 1000
+
+
+def _advance(
+    run: _core.Run, deadline: float, progress: bool | None
+) -> Literal["complete", "timed_out"]:
+    from sondage.progress import progress_bar
+
+    done, total, warmup = run.progress()
+    with progress_bar(total, warmup, progress) as bar:
+        while True:
+            seconds = min(_SLICE_SECONDS, deadline - time.monotonic())
+            if seconds <= 0.0:
+                return "timed_out"
+            finished = run.advance(seconds)
+            done, _, _ = run.progress()
+            bar.update(done)
+            if finished:
+                return "complete"
+
+
+def _answer(
+    run: _core.Run, question: Question, space: Space, settings: Settings, status: Status
+) -> Answer:
+    from sondage.answer import Answer
+    from sondage.diagnostics import KernelStatistics, RunStatistics
+
+    result = run.finish()
+    draws: NDArray[np.float64] = result["draws"]
+    statistics = RunStatistics(
+        nonfinite=tuple(int(count) for count in result["nonfinite"]),
+        seconds_warmup=float(result["seconds_warmup"]),
+        seconds_sampling=float(result["seconds_sampling"]),
+        steps=tuple(int(count) for count in result["steps"]),
+        kernels=tuple(
+            KernelStatistics(
+                name=kernel["name"],
+                acceptance=tuple(float(share) for share in kernel["acceptance"]),
+                step=tuple(float(size) for size in kernel["step"]),
+                steps=tuple(int(count) for count in kernel["steps"]),
+            )
+            for kernel in result["kernels"]
+        ),
+        exact=bool(result["exact"]),
+    )
+    return Answer(
+        draws=draws,
+        energies=result["energies"],
+        valid=_valid(draws, question, space),
+        space=space,
+        question=question,
+        settings=settings,
+        status=status,
+        statistics=statistics,
+    )
+
+
+def _valid(draws: NDArray[np.float64], question: Question, space: Space) -> NDArray[np.bool_]:
+    """Whether the user's own models predict what is asked, per draw (chain, draw)."""
+    chains, kept, width = draws.shape
+    valid = np.ones(chains * kept, dtype=np.bool_)
+    checks = question._checks()
+    if not checks or valid.size == 0:
+        return valid.reshape(chains, kept)
+    flat = draws.reshape(-1, width)
+    rows = pl.DataFrame({name: flat[:, j] for j, name in enumerate(space.columns)})
+    predictions: dict[int, NDArray[np.generic]] = {}
+    for model, wanted in checks:
+        if id(model) not in predictions:
+            predictions[id(model)] = model._user_predict(rows)
+        predicted = predictions[id(model)]
+        if model.classes is None:
+            lower, upper = cast("tuple[float, float]", wanted)
+            values = predicted.astype(np.float64)
+            valid &= (values >= lower) & (values <= upper)
+        else:
+            valid &= np.asarray(predicted == wanted, dtype=np.bool_)
+    return valid.reshape(chains, kept)
+
+
+def _start(
+    start: FrameLike, space: Space, energy: _core.Energy, chains: int
+) -> NDArray[np.float64]:
+    try:
+        rows = to_matrix(start, space.columns, what="start")
+        inside = space.contains(rows)
+    except DataError as error:
+        raise SamplingError(f"start cannot be used: {error}") from error
+    if len(rows) != chains:
+        raise SamplingError(f"start has {len(rows)} rows; {chains} are needed, one for each chain")
+    if not inside.all():
+        row = int(np.argmin(inside))
+        raise SamplingError(
+            f"row {row} of start lies outside the space: {rows[row].tolist()} in {space!r}"
+        )
+    finite = np.isfinite(energy.evaluate(rows))
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise SamplingError(
+            f"row {row} of start has no finite G: {rows[row].tolist()}; choose a row that meets "
+            "the requirements, or leave start out"
+        )
+    return rows
+
+
+def _versions(question: Question) -> dict[str, str]:
+    from sondage._core import build_info
+
+    versions = {
+        "sondage": build_info()["version"],
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "polars": pl.__version__,
+    }
+    for model in question.models:
+        library, _, version = model.library.rpartition(" ")
+        versions[library] = version
+    return versions
+
+
+def _build_info() -> dict[str, str]:
+    from sondage._core import build_info
+
+    return dict(build_info())
+
+
+def _usable_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _whole(what: str, value: object, least: int) -> int:
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise SamplingError(f"{what}={value!r} must be a whole number of at least {least}")
+    return value
+
+
+def _positive(what: str, value: object) -> float:
+    value = plain(value)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
+        raise SamplingError(f"{what}={value!r} must be a finite number above zero")
+    return float(value)
+
+
+def _one_of(what: str, value: object, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise SamplingError(
+            f"{what}={value!r} must be one of {', '.join(repr(option) for option in options)}"
+        )

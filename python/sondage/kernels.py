@@ -1,0 +1,226 @@
+"""The kernels: how a chain moves. Each leaves the answer's density exactly invariant, or says so.
+
+Formulas: MATH section 3. ``scale`` and ``step`` that are given stay fixed; ``None`` is adapted in
+warm-up and then frozen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from sondage.errors import SamplingError
+from sondage.frames import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sondage import _core
+
+__all__ = ["MALA", "Conditional", "Kernel", "Mixture", "RandomWalk", "Smoothed"]
+
+NOISES = ("shared", "frozen", "fresh")
+DRIFTS = ("gradient", "closed_form")
+
+
+@dataclass(frozen=True, slots=True)
+class RandomWalk:
+    """Gaussian random-walk Metropolis on all free columns at once (MATH 3.2).
+
+    Parameters
+    ----------
+    scale : float, optional
+        Standard deviation of a step as a fraction of each column's width. None: adapted in
+        warm-up, then frozen.
+
+    Raises
+    ------
+    SamplingError
+        If the scale is not a finite number above zero.
+    """
+
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", _positive("RandomWalk(scale=…)", self.scale))
+
+    def _core(self) -> _core.Kernel:
+        from sondage import _core
+
+        return _core.Kernel.random_walk(self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Smoothed:
+    """A drift for functions without a gradient: that of the Gaussian-smoothed energy (MATH 4).
+
+    Estimated from antithetic pairs of evaluations.
+
+    Parameters
+    ----------
+    sigma : float, optional
+        Width of the smoothing as a fraction of each column's width. None: adapted in warm-up.
+    directions : int
+        Pairs of evaluations per estimate.
+    noise : {"shared", "frozen", "fresh"}
+        Whether the directions are drawn anew in each step and shared by the forward and the reverse
+        move, drawn once for the run, or drawn anew for each (the papers' rule, which is not exact).
+
+    Raises
+    ------
+    SamplingError
+        For a value that is not allowed.
+    """
+
+    sigma: float | None = None
+    directions: int = 8
+    noise: Literal["shared", "frozen", "fresh"] = "shared"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", _positive("Smoothed(sigma=…)", self.sigma))
+        directions = plain(self.directions)
+        if isinstance(directions, bool) or not isinstance(directions, int) or directions < 1:
+            raise SamplingError(
+                f"Smoothed(directions={directions!r}) must be a whole number of at least 1"
+            )
+        object.__setattr__(self, "directions", directions)
+        if self.noise not in NOISES:
+            raise SamplingError(f"Smoothed(noise={self.noise!r}) must be one of {_either(NOISES)}")
+
+    def _core(self) -> _core.Drift:
+        from sondage import _core
+
+        return _core.Drift.smoothed(self.sigma, self.directions, self.noise)
+
+
+@dataclass(frozen=True, slots=True)
+class MALA:
+    """Metropolis-adjusted Langevin steps (MATH 3.1).
+
+    Parameters
+    ----------
+    step : float, optional
+        The step size η. None: adapted in warm-up, then frozen.
+    drift : {"gradient", "closed_form"} or Smoothed
+        The gradient of the energy, the closed-form gradient of a smoothed tree ensemble, or an
+        estimate of the smoothed gradient. The acceptance uses the true energy with each.
+    precondition : bool
+        Scale each column by its spread in warm-up.
+
+    Raises
+    ------
+    SamplingError
+        For a value that is not allowed.
+    """
+
+    step: float | None = None
+    drift: Literal["gradient", "closed_form"] | Smoothed = "gradient"
+    precondition: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step", _positive("MALA(step=…)", self.step))
+        if not isinstance(self.drift, Smoothed) and self.drift not in DRIFTS:
+            raise SamplingError(
+                f"MALA(drift={self.drift!r}) must be one of {_either(DRIFTS)} or sondage.Smoothed()"
+            )
+        if not isinstance(self.precondition, bool):
+            raise SamplingError(f"MALA(precondition={self.precondition!r}) must be True or False")
+
+    def _core(self) -> _core.Kernel:
+        from sondage import _core
+
+        if isinstance(self.drift, Smoothed):
+            drift = self.drift._core()
+        elif self.drift == "closed_form":
+            drift = _core.Drift.closed_form(None)
+        else:
+            drift = _core.Drift.gradient()
+        return _core.Kernel.mala(self.step, drift, self.precondition)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """Exact draws of one column given the others, each free column once a step (MATH 3.5).
+
+    For questions about trees, whose energy is a step function of each column: no step size and no
+    rejection.
+    """
+
+    def _core(self) -> _core.Kernel:
+        from sondage import _core
+
+        return _core.Kernel.conditional()
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Mixture:
+    """In each step one of several kernels, chosen at random.
+
+    Parameters
+    ----------
+    *kernels : RandomWalk, MALA or Conditional
+        At least two.
+    weights : sequence of float, optional
+        Shares of the steps, above zero; normalised to sum to one. None: equal shares.
+
+    Raises
+    ------
+    SamplingError
+        For fewer than two kernels, something that is no kernel, or weights that do not fit.
+
+    >>> Mixture(Conditional(), RandomWalk(0.1), weights=[3, 1])
+    Mixture(Conditional(), RandomWalk(scale=0.1), weights=(0.75, 0.25))
+    """
+
+    kernels: tuple[RandomWalk | MALA | Conditional, ...]
+    weights: tuple[float, ...]
+
+    def __init__(
+        self,
+        *kernels: RandomWalk | MALA | Conditional,
+        weights: Sequence[float] | None = None,
+    ) -> None:
+        if len(kernels) < 2:
+            raise SamplingError("Mixture needs at least two kernels: Mixture(kernel_1, kernel_2)")
+        for kernel in kernels:
+            if not isinstance(kernel, RandomWalk | MALA | Conditional):
+                raise SamplingError(
+                    f"Mixture holds {kernel!r}; its members are RandomWalk, MALA or Conditional"
+                )
+        given = [1.0] * len(kernels) if weights is None else [plain(weight) for weight in weights]
+        if len(given) != len(kernels):
+            raise SamplingError(f"Mixture has {len(kernels)} kernels and {len(given)} weights")
+        numbers = [cast("float", _positive("Mixture(weights=…)", w, none=False)) for w in given]
+        total = math.fsum(numbers)
+        object.__setattr__(self, "kernels", tuple(kernels))
+        object.__setattr__(self, "weights", tuple(number / total for number in numbers))
+
+    def __repr__(self) -> str:
+        return f"Mixture({', '.join(map(repr, self.kernels))}, weights={self.weights!r})"
+
+    def _core(self) -> _core.Kernel:
+        from sondage import _core
+
+        return _core.Kernel.mixture([kernel._core() for kernel in self.kernels], list(self.weights))
+
+
+Kernel: TypeAlias = RandomWalk | MALA | Conditional | Mixture
+
+
+def _positive(what: str, value: object, *, none: bool = True) -> float | None:
+    value = plain(value)
+    if value is None and none:
+        return None
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
+        raise SamplingError(f"{what} is {value!r}; a finite number above zero is needed")
+    return float(value)
+
+
+def _either(options: tuple[str, ...]) -> str:
+    return ", ".join(repr(option) for option in options)
