@@ -1,4 +1,4 @@
-"""Where is a random forest most uncertain while a decision tree is certain of class_1?"""
+"""The wine demo by hand: where a forest is most uncertain while a tree is certain of class_1."""
 
 import polars as pl
 from sklearn.datasets import load_wine

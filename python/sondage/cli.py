@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from sondage import _text
 from sondage.errors import SondageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sondage.bench import BenchResult
     from sondage.demo import DemoResult
 
@@ -106,7 +107,9 @@ def _show_demo(result: DemoResult) -> None:
     print("Where is a random forest most uncertain while a decision tree is certain of class_1?")
     print()
     print("Wine data, 178 rows, 13 columns scaled to [0, 1]; one tenth of the rows held out.")
-    print(f"Accuracy on them: forest {problem.accuracy_forest:.1%}, tree {problem.accuracy_tree:.1%}")
+    print(
+        f"Accuracy on them: forest {problem.accuracy_forest:.1%}, tree {problem.accuracy_tree:.1%}"
+    )
     chains, draws = answer.draws.shape[:2]
     print(f"Temperature 1/{1 / TEMPERATURE:.0f}; {chains} chains of {draws:,} draws.")
     print()

@@ -1,20 +1,18 @@
-"""The wine question, end to end: where is a forest most uncertain while a tree is certain?
+"""The wine question: where a forest is most uncertain while a tree is certain.
 
 A random forest and a decision tree are trained on scikit-learn's wine data, scaled to the unit box.
-The question is ``G(x) = Σ_k p_k log p_k (forest) + (p_1(tree) − 1)²`` at temperature 1/50: inputs on
-which the forest hesitates between all three classes although the tree is sure of class_1.
+The question is ``G(x) = Σ_k p_k log p_k (forest) + (p_1(tree) − 1)²`` at temperature 1/50: inputs
+on which the forest hesitates between all three classes although the tree is sure of class_1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from sondage.ask import ask
 from sondage.errors import MissingDependencyError
@@ -24,6 +22,9 @@ from sondage.report import Section
 from sondage.space import Continuous, Space
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.tree import DecisionTreeClassifier
 
@@ -230,9 +231,7 @@ def run(
 def _table(problem: WineProblem, answer: Answer, rows: NDArray[np.float64]) -> pl.DataFrame:
     real = problem.real(rows)
     data = problem.real(problem.data.to_numpy())
-    means = {
-        name: data[problem.labels == label].mean(axis=0) for label, name in enumerate(CLASSES)
-    }
+    means = {name: data[problem.labels == label].mean(axis=0) for label, name in enumerate(CLASSES)}
     summary = answer.summary().filter(pl.col("column").is_in(problem.space.columns))
     return pl.DataFrame(
         {

@@ -77,9 +77,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def truncated_normal(
-    mean: float, sd: float, lower: float, upper: float
-) -> tuple[float, float]:
+def truncated_normal(mean: float, sd: float, lower: float, upper: float) -> tuple[float, float]:
     """Mean and standard deviation of a normal law cut to ``[lower, upper]``.
 
     >>> m, s = truncated_normal(0.0, 1.0, -1.0, 1.0)

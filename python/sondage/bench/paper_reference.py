@@ -4,8 +4,9 @@ This is the peer that ``sondage bench`` compares with, written from the descript
 papers' Appendix C: Langevin proposals whose drift is the gradient of a smoothed probing function,
 estimated along fresh random directions at every step and, as there, without the factor 1/σ; the
 proposal density is taken as if the gradient were the same at both ends; proposals outside the unit
-box are refused; step size and smoothing width go on adapting for the whole run. So it is close to unadjusted Langevin and not
-exact: `sondage` offers the exact forms instead, and keeps this one to be measured against.
+box are refused; step size and smoothing width go on adapting for the whole run. So it is close to
+unadjusted Langevin and not exact: sondage offers the exact forms and keeps this one to be measured
+against.
 
 Every function here takes the probing function as ``rows (n, d) -> G (n,)`` and knows nothing of
 sondage.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from sondage import _core
 from sondage.bench import wine
-from sondage.bench.result import BenchResult
 from sondage.errors import SondageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sondage.bench.result import BenchResult
 
 __all__ = ["BENCHES", "require_release", "run"]
 

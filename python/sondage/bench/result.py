@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sondage import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["BenchResult", "Machine", "Measurement", "timed"]
 
@@ -113,9 +115,7 @@ class BenchResult:
     created: str
 
     @classmethod
-    def now(
-        cls, name: str, rows: tuple[Measurement, ...], notes: tuple[str, ...]
-    ) -> BenchResult:
+    def now(cls, name: str, rows: tuple[Measurement, ...], notes: tuple[str, ...]) -> BenchResult:
         """Add machine, build and time to rows."""
         return cls(
             name=name,

@@ -6,19 +6,21 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from sondage.answer import Answer
 from sondage.ask import ask
 from sondage.bench.paper_reference import paper_mala, random_walk, wine_energy
 from sondage.bench.result import BenchResult, Measurement, timed
 from sondage.convergence import convergence
 from sondage.demo import TEMPERATURE, WineProblem, wine_problem
 from sondage.kernels import MALA, Conditional, Kernel, RandomWalk, Smoothed
+
+if TYPE_CHECKING:
+    from sondage.answer import Answer
 
 __all__ = ["run"]
 
