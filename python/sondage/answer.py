@@ -1,0 +1,489 @@
+"""The answer to a question: draws, what is known about them, and ways to read and keep them."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
+
+import numpy as np
+import polars as pl
+
+from sondage import _text as text
+from sondage.columns import Fixed
+from sondage.convergence import Convergence, convergence
+from sondage.diagnostics import Diagnostics, RunStatistics, diagnose
+from sondage.errors import DataError, MissingDependencyError
+from sondage.plot import AnswerPlots
+from sondage.selection import spread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from sondage.ask import Settings
+    from sondage.frames import FrameLike
+    from sondage.models import Model
+    from sondage.persistence import SavedQuestion
+    from sondage.questions import Question
+    from sondage.report import Section
+    from sondage.space import Space
+
+__all__ = ["Answer", "Status", "load_answer"]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+Status: TypeAlias = Literal["complete", "interrupted", "timed_out", "failed"]
+
+QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
+REPR_ROWS = 16
+HTML_ROWS = 40
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Answer:
+    """Draws from ``p(x) ∝ exp(−G(x)/τ)`` on a space, with all that is needed to judge them.
+
+    Made by `sondage.ask` and `sondage.load_answer`; everything else is computed from these fields.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (chains, draws, columns)
+        Rows in the order of the space's columns and in their units; fixed columns included.
+    energies : ndarray of shape (chains, draws)
+        G of every draw.
+    valid : ndarray of bool, shape (chains, draws)
+        Whether the user's own model confirms what was asked; true where nothing is to confirm.
+    space : Space
+        The declared space; the base measure is Lebesgue on its free columns.
+    question : Question or SavedQuestion
+        What was asked; an answer read from a file knows it in words only.
+    settings : Settings
+        How it was asked.
+    status : {"complete", "interrupted", "timed_out", "failed"}
+        How the run ended.
+    statistics : RunStatistics
+        What the sampler counted.
+
+    Raises
+    ------
+    DataError
+        If the shapes do not fit together or the status is unknown.
+    """
+
+    draws: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    space: Space
+    question: Question | SavedQuestion
+    settings: Settings
+    status: Status
+    statistics: RunStatistics
+
+    def __post_init__(self) -> None:
+        draws = _frozen(np.asarray(self.draws, dtype=np.float64))
+        energies = _frozen(np.asarray(self.energies, dtype=np.float64))
+        valid = _frozen(np.asarray(self.valid, dtype=np.bool_))
+        width = len(self.space.columns)
+        if draws.ndim != 3 or draws.shape[2] != width:
+            raise DataError(f"draws have shape {draws.shape}; (chains, draws, {width}) is needed")
+        for name, array in (("energies", energies), ("valid", valid)):
+            if array.shape != draws.shape[:2]:
+                raise DataError(f"{name} have shape {array.shape}; {draws.shape[:2]} is needed")
+        if self.status not in get_args(Status):
+            raise DataError(f"status {self.status!r} must be one of {get_args(Status)}")
+        object.__setattr__(self, "draws", draws)
+        object.__setattr__(self, "energies", energies)
+        object.__setattr__(self, "valid", valid)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """One row per draw, chain after chain: the columns of the space, then our four.
+
+        These are ``chain`` and ``draw`` (from 0), ``energy`` (G) and ``valid``. If the user has a
+        column of one of these names, ours gets a trailing underscore.
+        """
+        return self._frame.clone()
+
+    @cached_property
+    def _frame(self) -> pl.DataFrame:
+        chains, draws, width = self.draws.shape
+        rows = self.draws.reshape(chains * draws, width)
+        series = []
+        for j, (name, kind) in enumerate(self.space.kinds.items()):
+            if isinstance(kind, Fixed):
+                series.append(pl.Series(name, [kind.value]).new_from_index(0, len(rows)))
+            else:
+                series.append(pl.Series(name, rows[:, j]))
+        chain, draw, energy, valid = own_names(self.space.columns)
+        series += [
+            pl.Series(chain, np.repeat(np.arange(chains, dtype=np.int64), draws)),
+            pl.Series(draw, np.tile(np.arange(draws, dtype=np.int64), chains)),
+            pl.Series(energy, self.energies.reshape(-1)),
+            pl.Series(valid, self.valid.reshape(-1)),
+        ]
+        return pl.DataFrame(series)
+
+    @cached_property
+    def _convergence(self) -> Convergence:
+        return convergence(np.concatenate([self.draws, self.energies[:, :, None]], axis=2))
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Whether the draws can be trusted: numbers, and warnings with a remedy."""
+        return diagnose(self)
+
+    def summary(self) -> pl.DataFrame:
+        """Describe every column and G.
+
+        Returns
+        -------
+        polars.DataFrame
+            A row per column of the space and a last one for G, with ``column mean sd q05 q50 q95
+            rhat ess_bulk ess_tail mcse``: in the column's own unit, convergence as in
+            `sondage.convergence`. Null where a number has no meaning: no draws, a fixed column's
+            convergence, arviz-stats not installed.
+        """
+        return self._summary.clone()
+
+    @cached_property
+    def _summary(self) -> pl.DataFrame:
+        chains, draws, width = self.draws.shape
+        n = chains * draws
+        values = np.column_stack([self.draws.reshape(n, width), self.energies.reshape(n)])
+        empty = np.full(width + 1, np.nan)
+        measured = self._convergence
+        numbers: dict[str, NDArray[np.float64]] = {
+            "mean": values.mean(axis=0) if n else empty,
+            "sd": values.std(axis=0, ddof=1) if n > 1 else empty,
+        }
+        for name, share in QUANTILES.items():
+            numbers[name] = np.quantile(values, share, axis=0) if n else empty
+        constant = np.array(
+            [isinstance(kind, Fixed) for kind in self.space.kinds.values()] + [False]
+        )
+        if n:  # a mean of equal numbers is off in the last bit
+            numbers["mean"] = np.where(constant, values[0], numbers["mean"])
+            numbers["sd"] = np.where(constant, 0.0, numbers["sd"])
+        numbers |= {
+            "rhat": measured.rhat,
+            "ess_bulk": measured.ess_bulk,
+            "ess_tail": measured.ess_tail,
+            "mcse": measured.mcse,
+        }
+        return pl.DataFrame(
+            [
+                pl.Series("column", [*self.space.columns, "G"], dtype=pl.String),
+                *(pl.Series(name, array).fill_nan(None) for name, array in numbers.items()),
+            ]
+        )
+
+    def outputs(self, model: Model) -> pl.DataFrame:
+        """Put every draw through a model.
+
+        Parameters
+        ----------
+        model : Model or anything `sondage.as_model` takes
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per draw, in the order of `frame`. Classifiers: a column ``p[<class>]`` for
+            every class and ``label``; regressors: ``value``.
+        """
+        from sondage.models import Model, as_model
+
+        held = model if isinstance(model, Model) else as_model(model)
+        rows = self._frame.select(self.space.columns)
+        if held.classes is None:
+            return pl.DataFrame({"value": np.asarray(held.predict(rows), dtype=np.float64)})
+        proba = held.proba(rows)
+        columns = [pl.Series(f"p[{name}]", proba[:, k]) for k, name in enumerate(held.classes)]
+        return pl.DataFrame([*columns, pl.Series("label", np.asarray(held.predict(rows)).tolist())])
+
+    def thin(self, n: int) -> Answer:
+        """Keep every `n`-th draw of each chain.
+
+        Raises
+        ------
+        DataError
+            If `n` is not a positive whole number.
+        """
+        step = _positive("n", n)
+        kept = slice(step - 1, None, step)
+        draws = self.draws[:, kept]
+        return replace(
+            self,
+            draws=draws,
+            energies=self.energies[:, kept],
+            valid=self.valid[:, kept],
+            settings=replace(
+                self.settings,
+                draws=self.settings.draws // step,
+                thin=self.settings.thin * step,
+            ),
+        )
+
+    def diverse(self, k: int) -> pl.DataFrame:
+        """Choose `k` draws that lie far from each other.
+
+        The first is the draw of lowest energy; each next one is the draw whose nearest chosen draw
+        is farthest (columns in units of their width). Draws that are not valid are taken only
+        when no valid ones are left. No random number is used.
+
+        Returns
+        -------
+        polars.DataFrame
+            `k` rows of `frame`, in the order of choice.
+
+        Raises
+        ------
+        DataError
+            If there are fewer than `k` draws.
+        """
+        wanted = _positive("k", k)
+        chains, draws, width = self.draws.shape
+        if wanted > chains * draws:
+            raise DataError(f"k = {wanted} rows are more than the {chains * draws} draws there are")
+        lower, upper = self.space._lower_upper()
+        free = upper > lower
+        scaled = self.draws.reshape(chains * draws, width)[:, free] / (upper - lower)[free]
+        rows = spread(scaled, self.energies.reshape(-1), self.valid.reshape(-1), wanted)
+        return self._frame[rows]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return `frame` as a pandas data frame.
+
+        Raises
+        ------
+        MissingDependencyError
+            If pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingDependencyError("to_pandas needs pandas: pip install pandas") from None
+        return pd.DataFrame({series.name: series.to_numpy() for series in self._frame})
+
+    def to_arviz(self) -> xr.DataTree:
+        """Return the draws as an ArviZ tree.
+
+        Group ``posterior`` holds ``x`` (chain, draw, column) over the free columns; group
+        ``sample_stats`` holds ``energy`` (G), ``lp`` (−G/τ) and ``valid``.
+
+        Raises
+        ------
+        MissingDependencyError
+            If arviz-base is not installed.
+        """
+        try:
+            from arviz_base import from_dict
+        except ImportError:
+            raise MissingDependencyError(
+                "to_arviz needs arviz-base: pip install 'sondage[arviz]'"
+            ) from None
+        free = self.space.free
+        moving = [self.space.columns.index(name) for name in free]
+        groups = {
+            "posterior": {"x": self.draws[:, :, moving]},
+            "sample_stats": {
+                "energy": self.energies,
+                "lp": -self.energies / self.settings.temperature,
+                "valid": self.valid,
+            },
+        }
+        attributes = {
+            "inference_library": "sondage",
+            "inference_library_version": self.settings.versions.get("sondage", "unknown"),
+            "created_at": self.settings.created,
+            "sampling_time": self.statistics.seconds_sampling,
+            "question": self.question.describe(),
+            "temperature": self.settings.temperature,
+            "kernel": self.settings.kernel,
+            "seed": str(self.settings.seed),
+            "status": self.status,
+        }
+        tree: xr.DataTree = from_dict(
+            groups, coords={"column": free}, dims={"x": ["column"]}, attrs={"/": attributes}
+        )
+        return tree
+
+    @property
+    def plot(self) -> AnswerPlots:
+        """Figures: ``plot.marginals(reference=None)``, ``plot.trace()``, ``plot.scatter(x, y)``."""
+        return AnswerPlots(self)
+
+    def report(
+        self,
+        path: str | Path,
+        reference: FrameLike | None = None,
+        *,
+        title: str | None = None,
+        sections: Sequence[Section] = (),
+    ) -> Path:
+        """Write one HTML file that opens offline and prints well.
+
+        Parameters
+        ----------
+        path : str or Path
+            Replaced if it exists, and only once the report is whole.
+        reference : frame, optional
+            Data to set the answer against, with the columns of the space.
+        title : str, optional
+            Instead of the question's words.
+        sections : sequence of Section
+            Further text and tables, after the marginals.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        MissingDependencyError
+            If matplotlib or jinja2 is not installed.
+        DataError
+            If the reference lacks a column, or the folder does not exist.
+        """
+        try:
+            from sondage.report import write_report
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"a report needs {error.name}: pip install 'sondage[report]'"
+            ) from None
+        return write_report(self, path, reference=reference, title=title, sections=sections)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the answer to one Parquet file, which `sondage.load_answer` reads back bit by bit.
+
+        Any Parquet reader sees `frame`; the rest is JSON in the file's metadata.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        DataError
+            If the folder does not exist.
+        """
+        from sondage.persistence import save_answer
+
+        return save_answer(self, path)
+
+    def __repr__(self) -> str:
+        header = ["column", "mean", "sd", "q05", "q50", "q95", "rhat", "ess_bulk"]
+        rows = self._cells(header)
+        hidden = len(rows) - REPR_ROWS
+        shown = rows if hidden <= 0 else [*rows[: REPR_ROWS - 1], rows[-1]]
+        lines = [self._headline, text.shorten(_one_line(self.question.describe()), 160)]
+        lines += ["", text.table(header, shown)]
+        if hidden > 0:
+            lines.append(f"({text.plural(hidden, 'more column')} in .summary())")
+        found = self.diagnostics.warnings
+        lines += ["", self.diagnostics.sentence, *(f"  {warning}" for warning in found[:5])]
+        if len(found) > 5:
+            lines.append(f"  ({len(found) - 5} more in .diagnostics)")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        header = ["column", "mean", "sd", "q05", "q50", "q95", "rhat", "ess_bulk", "ess_tail"]
+        rows = self._cells(header)
+        hidden = len(rows) - HTML_ROWS
+        shown = rows if hidden <= 0 else [*rows[: HTML_ROWS - 1], rows[-1]]
+        head = "".join(f'<th scope="col">{name}</th>' for name in header)
+        body = "".join(
+            f'<tr><th scope="row">{html.escape(row[0])}</th>'
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+            + "</tr>"
+            for row in shown
+        )
+        more = f"<p>{text.plural(hidden, 'more column')} in .summary()</p>" if hidden > 0 else ""
+        found = "".join(f"<li>{html.escape(str(w))}</li>" for w in self.diagnostics.warnings)
+        return (
+            f"<div><p><strong>{html.escape(self._headline)}</strong><br>"
+            f"{html.escape(_one_line(self.question.describe()))}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+            f"<p>{html.escape(self.diagnostics.sentence)}</p>"
+            f"{f'<ul>{found}</ul>' if found else ''}</div>"
+        )
+
+    @property
+    def _headline(self) -> str:
+        chains, draws, _ = self.draws.shape
+        return (
+            f"Answer ({self.status.replace('_', ' ')}): {text.plural(chains, 'chain')} × "
+            f"{text.plural(draws, 'draw')}, τ = {text.number(self.settings.temperature)}, "
+            f"{text.shorten(self.settings.kernel, 60)}, seed {self.settings.seed}"
+        )
+
+    def _cells(self, header: list[str]) -> list[list[str]]:
+        """Write the summary's rows, counts and R-hat in their own ways."""
+        return [
+            [
+                text.shorten(row["column"], 32),
+                *(_cell(name, row[name]) for name in header[1:]),
+            ]
+            for row in self._summary.iter_rows(named=True)
+        ]
+
+
+def load_answer(path: str | Path) -> Answer:
+    """Read an answer that `Answer.save` wrote.
+
+    Its ``question`` is a `SavedQuestion`: the words of the question, without the models.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist, is damaged, is not a saved answer, or was written by a newer
+        version; names the path and the reason.
+    """
+    from sondage.persistence import read_answer
+
+    return read_answer(path)
+
+
+def own_names(columns: Sequence[str]) -> tuple[str, str, str, str]:
+    """Name our four columns of a frame so that they differ from the user's.
+
+    Examples
+    --------
+    >>> own_names(["age", "draw"])
+    ('chain', 'draw_', 'energy', 'valid')
+    """
+    taken = set(columns)
+    names = []
+    for name in ("chain", "draw", "energy", "valid"):
+        free = name
+        while free in taken:
+            free += "_"
+        taken.add(free)
+        names.append(free)
+    return names[0], names[1], names[2], names[3]
+
+
+def _cell(name: str, value: float | None) -> str:
+    if name.startswith("ess"):
+        return text.count(value)
+    return f"{value:.3f}" if name == "rhat" and value is not None else text.number(value)
+
+
+def _one_line(words: str) -> str:
+    return " ".join(words.split())
+
+
+def _frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise DataError(f"{name} = {value!r} must be a positive whole number")
+    return int(value)

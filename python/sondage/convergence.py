@@ -1,0 +1,107 @@
+"""R-hat, effective sample size and Monte-Carlo error of chains, computed by arviz-stats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MIN_DRAWS = 4
+TAIL = (0.05, 0.95)
+
+
+class _ArrayStats(Protocol):
+    def rhat(
+        self, ary: NDArray[np.float64], chain_axis: int, draw_axis: int
+    ) -> NDArray[np.float64]: ...
+
+    def ess(
+        self,
+        ary: NDArray[np.float64],
+        chain_axis: int,
+        draw_axis: int,
+        method: str,
+        prob: tuple[float, float] | None = None,
+    ) -> NDArray[np.float64]: ...
+
+    def mcse(
+        self, ary: NDArray[np.float64], chain_axis: int, draw_axis: int
+    ) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """How well chains agree and how many independent draws they are worth, per column.
+
+    Parameters
+    ----------
+    rhat, ess_bulk, ess_tail, mcse : ndarray of shape (columns,)
+        Rank-normalised split R-hat, effective sample sizes of the bulk and of the 5 % and
+        95 % quantiles, and the standard error of the mean (Vehtari et al. 2021). NaN where
+        a number has no meaning: a constant column, fewer than four draws a chain, and, for
+        R-hat, fewer than two chains.
+    """
+
+    rhat: NDArray[np.float64]
+    ess_bulk: NDArray[np.float64]
+    ess_tail: NDArray[np.float64]
+    mcse: NDArray[np.float64]
+
+
+def available() -> bool:
+    """Say whether arviz-stats is installed."""
+    try:
+        return find_spec("arviz_stats") is not None
+    except ValueError:  # the module is barred: an entry of None in sys.modules
+        return False
+
+
+def convergence(values: NDArray[np.float64]) -> Convergence:
+    """Measure the convergence of every column.
+
+    Parameters
+    ----------
+    values : ndarray of shape (chains, draws, columns)
+        Kept draws.
+
+    Returns
+    -------
+    Convergence
+        All NaN where arviz-stats is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(4, 500, 1))
+    >>> measured = convergence(x)
+    >>> bool(measured.rhat[0] < 1.02), bool(measured.ess_bulk[0] > 1000)
+    (True, True)
+    """
+    chains, draws, columns = values.shape
+    result = {name: np.full(columns, np.nan) for name in ("rhat", "ess_bulk", "ess_tail", "mcse")}
+    if chains == 0 or draws < MIN_DRAWS or not available():
+        return Convergence(**result)
+    flat = values.reshape(chains * draws, columns)
+    moving = np.flatnonzero(flat.max(axis=0) > flat.min(axis=0))
+    if moving.size == 0:
+        return Convergence(**result)
+    stats = cast("_ArrayStats", import_module("arviz_stats.base").array_stats)
+    # Units must not matter, and arviz takes a range below 1e-15 for a constant.
+    low = flat.min(axis=0)[moving]
+    width = flat.max(axis=0)[moving] - low
+    x = (values[:, :, moving] - low) / width
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that never moved: R-hat is inf
+        if chains > 1:
+            result["rhat"][moving] = stats.rhat(x, chain_axis=0, draw_axis=1)
+        result["ess_bulk"][moving] = stats.ess(x, chain_axis=0, draw_axis=1, method="bulk")
+        result["ess_tail"][moving] = stats.ess(
+            x, chain_axis=0, draw_axis=1, method="tail", prob=TAIL
+        )
+        result["mcse"][moving] = width * stats.mcse(x, chain_axis=0, draw_axis=1)
+    return Convergence(**result)
