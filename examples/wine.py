@@ -31,7 +31,7 @@ question = sd.prediction_risky(
     sd.as_model(forest, classes=CLASSES, name="forest"), entropy=True
 ) + sd.fixed_label(sd.as_model(tree, classes=CLASSES, name="tree"), "class_1", loss="squared")
 
-answer = sd.ask(question, space, draws=2_000, chains=8, temperature=1 / 50, seed=7)
+answer = sd.ask(question, space, draws=2_000, chains=8, thin=10, temperature=1 / 50, seed=7)
 
 rows = answer.frame.select(data.columns).to_numpy()
 print(answer.summary())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +112,8 @@ def _show_demo(result: DemoResult) -> None:
         f"Accuracy on them: forest {problem.accuracy_forest:.1%}, tree {problem.accuracy_tree:.1%}"
     )
     chains, draws = answer.draws.shape[:2]
-    print(f"Temperature 1/{1 / TEMPERATURE:.0f}; {chains} chains of {draws:,} draws.")
+    print(f"Temperature 1/{1 / TEMPERATURE:.0f}; {chains} chains of {draws:,} draws, ", end="")
+    print(f"every {answer.settings.thin}th step kept.")
     print()
     header = ["column", "answer", "± sd", *CLASSES, "R-hat", "ESS"]
     _print_table(
@@ -130,7 +132,8 @@ def _show_demo(result: DemoResult) -> None:
     print()
     probabilities = ", ".join(f"{p:.3f}" for p in result.forest_probabilities)
     facts = [
-        ("kernel", f"{answer.settings.kernel} ({answer.settings.kernel_reason})"),
+        ("kernel", answer.settings.kernel),
+        ("because", answer.settings.kernel_reason),
         ("forest's mean class probabilities", probabilities),
         ("draws the tree calls class_1", _text.percent(result.tree_share)),
         ("largest R-hat", _text.number(found.rhat_max, 5)),
@@ -141,7 +144,7 @@ def _show_demo(result: DemoResult) -> None:
     ]
     _print_facts(facts)
     for warning in found.warnings:
-        print(f"warning: {warning.text} {warning.remedy}")
+        print(_wrapped("warning: ", f"{warning.text} {warning.remedy}"))
 
 
 def _bench(name: str | None, file: Path | None) -> int:
@@ -211,7 +214,21 @@ def _doctor() -> int:
 def _print_facts(facts: Sequence[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in facts)
     for name, value in facts:
-        print(f"{name:<{width}}  {value}")
+        print(_wrapped(f"{name:<{width}}  ", value))
+
+
+def _wrapped(first: str, words: str) -> str:
+    return (
+        textwrap.fill(
+            words,
+            width=100,
+            initial_indent=first,
+            subsequent_indent=" " * len(first),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        or first.rstrip()
+    )
 
 
 def _print_table(header: list[str], rows: list[list[str]], *, title: str) -> None:

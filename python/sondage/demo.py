@@ -159,7 +159,13 @@ def wine_problem() -> WineProblem:
 
 
 def run(
-    out: Path, *, draws: int = 2000, chains: int = 8, seed: int = SEED, threads: int | None = None
+    out: Path,
+    *,
+    draws: int = 2000,
+    chains: int = 8,
+    thin: int = 10,
+    seed: int = SEED,
+    threads: int | None = None,
 ) -> DemoResult:
     """Ask the wine question and write the HTML report.
 
@@ -167,8 +173,8 @@ def run(
     ----------
     out : Path
         Folder for ``wine.html``; made if it does not exist.
-    draws, chains : int
-        Kept draws per chain, and chains.
+    draws, chains, thin : int
+        Kept draws per chain, chains, and steps per kept draw.
     seed : int
     threads : int, optional
         None uses all processors. The draws do not depend on it.
@@ -190,6 +196,7 @@ def run(
         draws=draws,
         chains=chains,
         temperature=TEMPERATURE,
+        thin=thin,
         seed=seed,
         threads=threads,
     )
