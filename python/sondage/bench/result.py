@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from sondage import _core
+from sondage.doctor import versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +103,8 @@ class BenchResult:
     machine : Machine
     build : dict
         What ``sondage.build_info()`` says.
+    versions : dict
+        Of Python and the packages.
     created : str
         ISO 8601, UTC.
     """
@@ -112,6 +115,7 @@ class BenchResult:
     notes: tuple[str, ...]
     machine: Machine
     build: dict[str, str]
+    versions: dict[str, str]
     created: str
 
     @classmethod
@@ -124,6 +128,7 @@ class BenchResult:
             notes=notes,
             machine=Machine.here(),
             build=_core.build_info(),
+            versions=versions(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
