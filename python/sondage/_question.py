@@ -239,13 +239,12 @@ def combine(parts: tuple[tuple[float, Term], ...]) -> Question:
     return WeightedSum(tuple((float(weight), term) for weight, term in parts))
 
 
-def weighted(weight: float, words: str) -> str:
-    """Add the weight of a term to its words, unless it is one."""
-    if weight == 1.0:
-        return words
+def weighted(weight: float, clause: str, penalty: str) -> str:
+    """Join what is wanted, how a row is penalised for missing it, and the weight unless one."""
     if weight < 0.0:
-        return f"the opposite of this holds (weight {weight:g}): {words}"
-    return f"{words} (weight {weight:g})"
+        return f"it is not so that {clause} (reward: {penalty}; weight {-weight:g})"
+    known = "" if weight == 1.0 else f"; weight {weight:g}"
+    return f"{clause} (penalty: {penalty}{known})"
 
 
 def anchor_columns(

@@ -59,19 +59,14 @@ class FixedLabel(Term):
         """Say what the term wants."""
         unit = "" if self.scale == 1.0 else f" in units of {self.scale:g}"
         if self.model.classes is None:
-            target = _band_words(self.label)
-            said = (
-                f"{self.model.name} predicts {target} (the penalty is half the squared distance "
-                f"to it{unit})"
-            )
-        else:
-            penalty = {
-                "cross_entropy": "minus the logarithm of its probability",
-                "hinge": "by how much its probability falls short of leading by 1",
-                "squared": f"the squared gap between its probability and 1{unit}",
-            }[self.loss]
-            said = f"{self.model.name} predicts {self.label!r} (the penalty is {penalty})"
-        return weighted(weight, said)
+            clause = f"{self.model.name} predicts {_band_words(self.label)}"
+            return weighted(weight, clause, f"half the squared distance to it{unit}")
+        penalty = {
+            "cross_entropy": "minus the logarithm of its probability",
+            "hinge": "by how much its probability falls short of leading by 1",
+            "squared": f"the squared gap between its probability and 1{unit}",
+        }[self.loss]
+        return weighted(weight, f"{self.model.name} predicts {self.label!r}", penalty)
 
     def __repr__(self) -> str:
         loss = "" if self.model.classes is None else f", loss={self.loss!r}"
@@ -100,23 +95,19 @@ class PredictionRisky(Term):
 
         if self.entropy:
             return [(self.model, Loss.negative_entropy())]
-        output = 0 if self.model.classes is None else 1
-        return [(self.model, Loss.level(output, self.level, self.r))]
+        return [(self.model, Loss.level(1, self.level, self.r))]
 
     def words(self, weight: float) -> str:
         """Say what the term wants."""
         if self.entropy:
-            said = (
-                f"{self.model.name} is as undecided between its classes as possible (the penalty "
-                "is the negative entropy of its probabilities)"
-            )
-        else:
-            label = self.model.classes[1] if self.model.classes is not None else "its value"
-            said = (
-                f"{self.model.name} gives {label!r} a probability near {self.level:g} (the penalty "
-                f"is the distance to it, to the power {self.r:g})"
-            )
-        return weighted(weight, said)
+            clause = f"{self.model.name} is as undecided between its classes as possible"
+            return weighted(weight, clause, "the negative entropy of its probabilities")
+        label = self.model.classes[1] if self.model.classes is not None else None
+        clause = f"{self.model.name} gives {label!r} a probability near {self.level:g}"
+        power = {1.0: "the distance to it", 2.0: "the squared distance to it"}.get(
+            self.r, f"the distance to it, to the power {self.r:g}"
+        )
+        return weighted(weight, clause, power)
 
     def __repr__(self) -> str:
         if self.entropy:
@@ -160,11 +151,8 @@ class Distance(Term):
         """Say what the term wants."""
         distance = "absolute" if self.norm == 1 else "squared"
         columns = ", each column by its weight" if self.weights is not None else ""
-        said = (
-            f"the row stays near {_row_words(self.row)} (the penalty is the sum of {distance} "
-            f"differences{columns})"
-        )
-        return weighted(weight, said)
+        clause = f"the row stays near {_row_words(self.row)}"
+        return weighted(weight, clause, f"the sum of {distance} differences{columns}")
 
     def __repr__(self) -> str:
         weights = "" if self.weights is None else f", weights={_row_repr(self.weights)}"

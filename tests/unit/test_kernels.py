@@ -1,0 +1,66 @@
+"""Kernels: frozen, comparable, and strict about their parameters."""
+
+import pickle
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from sondage import _core
+from sondage.errors import SamplingError
+from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk, Smoothed
+
+KERNELS = [
+    RandomWalk(),
+    RandomWalk(0.1),
+    MALA(),
+    MALA(step=0.01, drift="closed_form", precondition=False),
+    MALA(drift=Smoothed(0.05, 4, "frozen")),
+    Conditional(),
+    Mixture(Conditional(), RandomWalk(), weights=[2, 1]),
+]
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+def test_kernels_are_values(kernel: Kernel) -> None:
+    assert eval(repr(kernel)) == kernel  # noqa: S307
+    assert pickle.loads(pickle.dumps(kernel)) == kernel  # noqa: S301
+    assert hash(kernel) == hash(eval(repr(kernel)))  # noqa: S307
+    assert sum(other == kernel for other in KERNELS) == 1
+    assert isinstance(kernel._core(), _core.Kernel)
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    assert repr(RandomWalk(np.float64(0.5))) == "RandomWalk(scale=0.5)"
+    assert repr(Smoothed(directions=np.int64(3))) == (
+        "Smoothed(sigma=None, directions=3, noise='shared')"
+    )
+
+
+def test_mixture_weights_are_shares() -> None:
+    assert Mixture(Conditional(), RandomWalk()).weights == (0.5, 0.5)
+    assert Mixture(Conditional(), RandomWalk(), weights=(3, 1)).weights == (0.75, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RandomWalk(0.0), r"RandomWalk\(scale=…\) is 0.0; a finite number above zero"),
+        (lambda: RandomWalk(float("nan")), "is nan"),
+        (lambda: RandomWalk(True), "is True"),
+        (lambda: MALA(step=-1), r"MALA\(step=…\) is -1"),
+        (lambda: MALA(drift="closed form"), "'gradient', 'closed_form' or sondage.Smoothed"),
+        (lambda: MALA(precondition=1), "precondition=1"),
+        (lambda: Smoothed(sigma=float("inf")), "sigma=…. is inf"),
+        (lambda: Smoothed(directions=0), "directions=0"),
+        (lambda: Smoothed(directions=2.5), "directions=2.5"),
+        (lambda: Smoothed(noise="new"), "'shared', 'frozen', 'fresh'"),
+        (lambda: Mixture(Conditional()), "at least two kernels"),
+        (lambda: Mixture(Conditional(), "walk"), "Mixture holds 'walk'"),
+        (lambda: Mixture(Conditional(), RandomWalk(), weights=[1]), "2 kernels and 1 weights"),
+        (lambda: Mixture(Conditional(), RandomWalk(), weights=[1, 0]), "weights=…. is 0"),
+    ],
+)
+def test_impossible_parameters_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(SamplingError, match=message):
+        make()
