@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from sondage import _core
 from sondage.errors import QuestionError
 from sondage.frames import plain, to_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sondage import _core
     from sondage.frames import FrameLike
     from sondage.models import Model
     from sondage.space import Space
@@ -150,8 +150,6 @@ class Question(ABC):
 
     def _energy(self, space: Space) -> _core.Energy:
         """G on a space, for the core."""
-        from sondage import _core
-
         lower, upper = space._lower_upper()
         models = self.models
         number = {id(model): index for index, model in enumerate(models)}

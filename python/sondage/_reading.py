@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import narwhals as nw
 import numpy as np
+
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError, SpaceError
 

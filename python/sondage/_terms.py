@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from sondage._core import Localizer, Loss
 
 from sondage._question import Band, Term, anchor_columns, weighted
 from sondage.errors import QuestionError
 
 if TYPE_CHECKING:
-    from sondage import _core
     from sondage.models import Model
     from sondage.space import Space
 
@@ -35,10 +35,8 @@ class FixedLabel(Term):
         """The model that is asked."""
         return (self.model,)
 
-    def losses(self) -> list[tuple[Model, _core.Loss]]:
+    def losses(self) -> list[tuple[Model, Loss]]:
         """Return the loss of the model's outputs."""
-        from sondage._core import Loss
-
         if self.model.classes is None:
             lower, upper = _as_band(self.label)
             return [(self.model, Loss.band(lower, upper, self.scale))]
@@ -89,10 +87,8 @@ class PredictionRisky(Term):
         """The model that is asked."""
         return (self.model,)
 
-    def losses(self) -> list[tuple[Model, _core.Loss]]:
+    def losses(self) -> list[tuple[Model, Loss]]:
         """Return the loss of the model's outputs."""
-        from sondage._core import Loss
-
         if self.entropy:
             return [(self.model, Loss.negative_entropy())]
         return [(self.model, Loss.level(1, self.level, self.r))]
@@ -124,10 +120,8 @@ class Distance(Term):
     weights: tuple[tuple[str, float], ...] | tuple[float, ...] | None
     norm: Literal[1, 2]
 
-    def localizers(self, weight: float, space: Space) -> list[_core.Localizer]:
+    def localizers(self, weight: float, space: Space) -> list[Localizer]:
         """Return the distance in the space's columns."""
-        from sondage._core import Localizer
-
         anchor, given = anchor_columns(
             "the row of near", _by_name(self.row), space, needed=space.free, otherwise=0.0
         )
@@ -171,10 +165,8 @@ class Require(Term):
         """The model that is asked."""
         return (self.model,)
 
-    def losses(self) -> list[tuple[Model, _core.Loss]]:
+    def losses(self) -> list[tuple[Model, Loss]]:
         """Return the requirement on the model's outputs."""
-        from sondage._core import Loss
-
         if self.model.classes is None:
             return [(self.model, Loss.require_band(*_as_band(self.target)))]
         return [(self.model, Loss.require_label(self.model.label_index(self.target)))]

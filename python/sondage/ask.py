@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import polars as pl
+from sondage._core import Energy, Run, build_info
 
 from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
 from sondage.frames import plain, to_matrix
@@ -22,7 +23,6 @@ from sondage.space import Space
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sondage import _core
     from sondage.answer import Answer
     from sondage.frames import FrameLike
 
@@ -149,11 +149,9 @@ def ask(
         threads=threads,
         max_seconds=None if max_seconds is None else limit,
         versions=_versions(question),
-        build=_build_info(),
+        build=dict(build_info()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    from sondage._core import Run
-
     run = Run(
         energy,
         chosen._core(),
@@ -208,7 +206,7 @@ def seed_key(seed: int | np.random.SeedSequence | None) -> tuple[int, bytes]:
     return entropy, words.astype("<u4").tobytes()
 
 
-def choose_kernel(kernel: object, energy: _core.Energy) -> tuple[Kernel, str]:
+def choose_kernel(kernel: object, energy: Energy) -> tuple[Kernel, str]:
     """Return the kernel to use, and why."""
     if isinstance(kernel, _KERNELS):
         return kernel, "asked for"
@@ -231,9 +229,7 @@ def default_warmup(kernel: Kernel) -> int:
     return 200 if isinstance(kernel, Conditional) else 1000
 
 
-def _advance(
-    run: _core.Run, deadline: float, progress: bool | None
-) -> Literal["complete", "timed_out"]:
+def _advance(run: Run, deadline: float, progress: bool | None) -> Literal["complete", "timed_out"]:
     from sondage.progress import progress_bar
 
     done, total, warmup = run.progress()
@@ -250,7 +246,7 @@ def _advance(
 
 
 def _answer(
-    run: _core.Run, question: Question, space: Space, settings: Settings, status: Status
+    run: Run, question: Question, space: Space, settings: Settings, status: Status
 ) -> Answer:
     from sondage.answer import Answer
     from sondage.diagnostics import KernelStatistics, RunStatistics
@@ -308,9 +304,7 @@ def _valid(draws: NDArray[np.float64], question: Question, space: Space) -> NDAr
     return valid.reshape(chains, kept)
 
 
-def _start(
-    start: FrameLike, space: Space, energy: _core.Energy, chains: int
-) -> NDArray[np.float64]:
+def _start(start: FrameLike, space: Space, energy: Energy, chains: int) -> NDArray[np.float64]:
     try:
         rows = to_matrix(start, space.columns, what="start")
         inside = space.contains(rows)
@@ -334,8 +328,6 @@ def _start(
 
 
 def _versions(question: Question) -> dict[str, str]:
-    from sondage._core import build_info
-
     versions = {
         "sondage": build_info()["version"],
         "python": platform.python_version(),
@@ -346,12 +338,6 @@ def _versions(question: Question) -> dict[str, str]:
         library, _, version = model.library.rpartition(" ")
         versions[library] = version
     return versions
-
-
-def _build_info() -> dict[str, str]:
-    from sondage._core import build_info
-
-    return dict(build_info())
 
 
 def _usable_cpus() -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import narwhals as nw
 import numpy as np
+
 from sondage.errors import SpaceError
 from sondage.frames import listed, plain
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
     from sondage.frames import Values
 
 __all__ = ["Categorical", "Column", "Continuous", "Fixed", "Integer"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import narwhals as nw
 import numpy as np
 import polars as pl
+
 from sondage.errors import DataError
 
 if TYPE_CHECKING:

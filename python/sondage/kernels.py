@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
+from sondage import _core as core
 from sondage.errors import SamplingError
 from sondage.frames import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sondage import _core
 
 __all__ = ["MALA", "Conditional", "Kernel", "Mixture", "RandomWalk", "Smoothed"]
 
@@ -45,10 +45,8 @@ class RandomWalk:
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", _positive("RandomWalk(scale=…)", self.scale))
 
-    def _core(self) -> _core.Kernel:
-        from sondage import _core
-
-        return _core.Kernel.random_walk(self.scale)
+    def _core(self) -> core.Kernel:
+        return core.Kernel.random_walk(self.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +86,8 @@ class Smoothed:
         if self.noise not in NOISES:
             raise SamplingError(f"Smoothed(noise={self.noise!r}) must be one of {_either(NOISES)}")
 
-    def _core(self) -> _core.Drift:
-        from sondage import _core
-
-        return _core.Drift.smoothed(self.sigma, self.directions, self.noise)
+    def _core(self) -> core.Drift:
+        return core.Drift.smoothed(self.sigma, self.directions, self.noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +123,14 @@ class MALA:
         if not isinstance(self.precondition, bool):
             raise SamplingError(f"MALA(precondition={self.precondition!r}) must be True or False")
 
-    def _core(self) -> _core.Kernel:
-        from sondage import _core
-
+    def _core(self) -> core.Kernel:
         if isinstance(self.drift, Smoothed):
             drift = self.drift._core()
         elif self.drift == "closed_form":
-            drift = _core.Drift.closed_form(None)
+            drift = core.Drift.closed_form(None)
         else:
-            drift = _core.Drift.gradient()
-        return _core.Kernel.mala(self.step, drift, self.precondition)
+            drift = core.Drift.gradient()
+        return core.Kernel.mala(self.step, drift, self.precondition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +141,8 @@ class Conditional:
     rejection.
     """
 
-    def _core(self) -> _core.Kernel:
-        from sondage import _core
-
-        return _core.Kernel.conditional()
+    def _core(self) -> core.Kernel:
+        return core.Kernel.conditional()
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -199,10 +191,8 @@ class Mixture:
     def __repr__(self) -> str:
         return f"Mixture({', '.join(map(repr, self.kernels))}, weights={self.weights!r})"
 
-    def _core(self) -> _core.Kernel:
-        from sondage import _core
-
-        return _core.Kernel.mixture([kernel._core() for kernel in self.kernels], list(self.weights))
+    def _core(self) -> core.Kernel:
+        return core.Kernel.mixture([kernel._core() for kernel in self.kernels], list(self.weights))
 
 
 Kernel: TypeAlias = RandomWalk | MALA | Conditional | Mixture

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+
 from sondage._reading import read_column
 from sondage.columns import (
     Categorical,
@@ -24,6 +25,7 @@ from sondage.frames import listed, to_narwhals, to_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
     from sondage.frames import FrameLike, RowLike
 
 __all__ = ["Categorical", "Column", "Continuous", "Fixed", "Integer", "Space"]
