@@ -14,7 +14,6 @@ from sondage import _core as core
 from sondage.errors import SamplingError
 from sondage.frames import plain
 
-if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
