@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,40 @@ def test_doctor_fails_on_a_wrong_law(
     streams = capsys.readouterr()
     assert "FAILED" in streams.out
     assert streams.err == "sondage: the self-check failed\n"
+
+
+BARE = """
+import sys
+for name in sys.argv[1].split(","):
+    sys.modules[name] = None
+from sondage.cli import main
+sys.exit(main(sys.argv[2:]))
+"""
+EXTRAS = "sklearn,matplotlib,jinja2,rich,arviz_stats,arviz_base,pandas,pyarrow"
+
+
+def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as where no extra is installed."""
+    return subprocess.run(
+        [sys.executable, "-c", BARE, EXTRAS, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_doctor_needs_no_extra() -> None:
+    found = bare("doctor")
+    assert found.returncode == 0, found.stderr
+    assert "passed" in found.stdout
+
+
+@pytest.mark.parametrize("command", ["demo", "bench"])
+def test_commands_name_the_extra_they_need(command: str) -> None:
+    found = bare(command)
+    assert found.returncode == 1
+    assert "pip install 'sondage[demo]'" in found.stderr
+    assert found.stderr.count("\n") == 1
 
 
 def test_truncated_normal_against_quadrature() -> None:
