@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from sondage import _core as core
 from sondage.errors import SamplingError
 from sondage.frames import plain
 
+if TYPE_CHECKING:
     from collections.abc import Sequence
-
 
 __all__ = ["MALA", "Conditional", "Kernel", "Mixture", "RandomWalk", "Smoothed"]
 
