@@ -25,6 +25,8 @@ def read_column(series: Values, said: str | None, bounds: tuple[float, float] | 
     if not readable:
         raise SpaceError(f"dtype {dtype} is not supported; numbers, strings and booleans are")
     _require_complete(series, numeric)
+    if dtype.is_decimal():
+        series = series.cast(nw.Float64)
     values = cast("list[object]", series.unique(maintain_order=True).to_list())
     if said == "fixed":
         if bounds is not None:

@@ -121,7 +121,7 @@ class Space:
         Parameters
         ----------
         frame : polars, pandas or pyarrow frame, or 2-D numpy array
-            At least one row; no value missing, NaN or infinite.
+            At least one row; no value missing, NaN or infinite. An array's columns are continuous.
         continuous, integer, categorical : collection of str
             Columns whose kind is said here instead of read off the dtype.
         fixed : collection of str

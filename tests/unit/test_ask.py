@@ -195,6 +195,49 @@ class TestStopping:
         assert time.monotonic() - began < 1.3
 
 
+class FailingRun:
+    """A run whose model fails after two kept draws."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.asked = 0
+
+    def advance(self, seconds: float) -> bool:
+        assert 0 < seconds <= 0.05
+        self.asked += 1
+        if self.asked == 2:
+            raise SamplingError("the model gave NaN 1000 times in chain 0")
+        return False
+
+    def progress(self) -> tuple[int, int, int]:
+        return 2, 40, 20
+
+    def finish(self) -> dict[str, Any]:
+        none = np.full(3, np.nan)
+        counts = np.full(3, 22)
+        kernel = {"name": "conditional", "acceptance": none, "step": none, "steps": counts}
+        return {
+            "draws": np.tile(X[0], (3, 2, 1)),
+            "energies": np.zeros((3, 2)),
+            "nonfinite": counts,
+            "seconds_warmup": 0.1,
+            "seconds_sampling": 0.1,
+            "steps": counts,
+            "kernels": [kernel],
+            "exact": True,
+        }
+
+
+def test_a_failed_run_leaves_its_answer_with_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sondage.ask.Run", FailingRun)
+    with pytest.raises(SamplingError, match="NaN 1000 times") as caught:
+        ask(QUESTION, SPACE, **SMALL)
+    answer = caught.value.answer
+    assert answer is not None
+    assert answer.status == "failed"
+    assert answer.draws.shape == (3, 2, 3)
+    assert answer.statistics.nonfinite == (22, 22, 22)
+
+
 class TestStart:
     def test_chains_start_where_they_are_told(self) -> None:
         start = FRAME.head(3)

@@ -61,6 +61,11 @@ def test_arrays_are_named_by_number_or_by_the_user() -> None:
     assert Space.from_frame(array, names=["a", "b"]).columns == ["a", "b"]
 
 
+def test_decimals_are_continuous() -> None:
+    frame = pl.DataFrame({"price": pl.Series(["1.5", "2.5"]).cast(pl.Decimal(10, 2))})
+    assert Space.from_frame(frame).kinds["price"] == Continuous(1.5, 2.5)
+
+
 def test_equality_representation_and_copies() -> None:
     space = Space.from_frame(DATA, increase_only=["age"], fixed=["job"])
     assert eval(repr(space)) == space  # noqa: S307
