@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
-
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from sondage.answer import Answer
 from sondage.diagnostics import KernelStatistics, RunStatistics
-from sondage.space import Continuous, Fixed, Space
+from sondage.settings import Settings
+from sondage.space import Column, Continuous, Fixed, Space
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -25,47 +25,43 @@ class WordsOnly:
         return self.text
 
 
-@dataclass(frozen=True)
-class Settings:
-    draws: int = 200
-    chains: int = 4
-    temperature: float = 0.05
-    kernel: str = "Conditional()"
-    kernel_requested: str = "auto"
-    kernel_reason: str = "trees and a localizer: exact conditional draws"
-    warmup: int = 100
-    thin: int = 1
-    boundary: str = "reflect"
-    seed: int = 7
-    threads: int = 2
-    max_seconds: float | None = None
-    versions: dict[str, str] = field(default_factory=lambda: {"sondage": "0.1.0"})
-    build: dict[str, str] = field(default_factory=lambda: {"profile": "release"})
-    created: str = "2026-01-02T03:04:05+00:00"
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Settings:
-        return cls(**data)
+def settings(**changes: object) -> Settings:
+    """Settings of a run that drew 200 rows from each of four chains."""
+    standard = Settings(
+        draws=200,
+        chains=4,
+        temperature=0.05,
+        kernel="Conditional()",
+        kernel_requested="auto",
+        kernel_reason="every model in the question is constant between thresholds",
+        warmup=100,
+        thin=1,
+        boundary="reflect",
+        seed=7,
+        threads=2,
+        max_seconds=None,
+        versions={"sondage": "0.1.0"},
+        build={"profile": "release"},
+        created="2026-01-02T03:04:05+00:00",
+    )
+    return replace(standard, **changes)  # type: ignore[arg-type]
 
 
 def build_answer(
-    columns: Any = None,
+    columns: Space | Mapping[str, Column] | None = None,
     *,
     chains: int = 4,
     draws: int = 200,
     seed: int = 0,
-    question: Any = None,
+    question: object = None,
     status: str = "complete",
     boundary: str = "reflect",
     exact: bool = True,
     acceptance: float = float("nan"),
     kernel: str = "conditional",
     nonfinite: int = 0,
-    valid: Any = True,
-    values: Any = None,
+    valid: bool | NDArray[np.bool_] = True,
+    values: NDArray[np.float64] | None = None,
 ) -> Answer:
     """Independent draws from a bump in the middle of every free column."""
     space = columns if isinstance(columns, Space) else Space(columns or _three())
@@ -80,7 +76,7 @@ def build_answer(
         valid=np.broadcast_to(valid, (chains, draws)).copy(),
         space=space,
         question=question or WordsOnly(),
-        settings=Settings(draws=max(draws, 1), chains=chains, boundary=boundary),
+        settings=settings(draws=max(draws, 1), chains=chains, boundary=boundary),
         status=status,
         statistics=RunStatistics(
             nonfinite=(nonfinite,) * chains,
@@ -100,7 +96,7 @@ def build_answer(
     )
 
 
-def _three() -> dict[str, Any]:
+def _three() -> dict[str, Column]:
     return {"age": Continuous(18, 90), "income": Continuous(0.0, 1e5), "children": Fixed(2)}
 
 

@@ -41,6 +41,19 @@ def count(value: float | None) -> str:
     return "∞" if math.isinf(value) else f"{value:,.0f}"
 
 
+def rhat(value: float | None) -> str:
+    """Write R-hat with three decimals; chains that stand still give numbers without a meaning.
+
+    Examples
+    --------
+    >>> rhat(1.00449), rhat(6.9e15), rhat(None)
+    ('1.004', '> 100', '–')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.3f}" if value <= 100 else "> 100"
+
+
 def percent(share: float | None) -> str:
     """Write a share as per cent, never rounding up to 100 % nor down to 0 %.
 
@@ -82,7 +95,7 @@ def round_up(value: float, digits: int = 2) -> int:
     (1300, 7, 130)
     """
     whole = math.ceil(value)
-    unit = 10 ** max(0, len(str(whole)) - digits)
+    unit = int("1" + "0" * max(0, len(str(whole)) - digits))
     return math.ceil(whole / unit) * unit
 
 

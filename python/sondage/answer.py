@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
 import numpy as np
 import polars as pl
 
-from sondage import _text as text
-from sondage.columns import Fixed
+from sondage._display import as_html, as_text
+from sondage._tables import draws_frame, summary_frame
 from sondage.convergence import Convergence, convergence
 from sondage.diagnostics import Diagnostics, RunStatistics, diagnose
 from sondage.errors import DataError, MissingDependencyError
+from sondage.frames import plain
 from sondage.plot import AnswerPlots
 from sondage.selection import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
 
-    from sondage.ask import Settings
     from sondage.frames import FrameLike
-    from sondage.models import Model
     from sondage.persistence import SavedQuestion
     from sondage.questions import Question
     from sondage.report import Section
+    from sondage.settings import Settings
     from sondage.space import Space
 
 __all__ = ["Answer", "Status", "load_answer"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Status: TypeAlias = Literal["complete", "interrupted", "timed_out", "failed"]
-
-QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
-REPR_ROWS = 16
-HTML_ROWS = 40
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -111,22 +106,7 @@ class Answer:
 
     @cached_property
     def _frame(self) -> pl.DataFrame:
-        chains, draws, width = self.draws.shape
-        rows = self.draws.reshape(chains * draws, width)
-        series = []
-        for j, (name, kind) in enumerate(self.space.kinds.items()):
-            if isinstance(kind, Fixed):
-                series.append(pl.Series(name, [kind.value]).new_from_index(0, len(rows)))
-            else:
-                series.append(pl.Series(name, rows[:, j]))
-        chain, draw, energy, valid = own_names(self.space.columns)
-        series += [
-            pl.Series(chain, np.repeat(np.arange(chains, dtype=np.int64), draws)),
-            pl.Series(draw, np.tile(np.arange(draws, dtype=np.int64), chains)),
-            pl.Series(energy, self.energies.reshape(-1)),
-            pl.Series(valid, self.valid.reshape(-1)),
-        ]
-        return pl.DataFrame(series)
+        return draws_frame(self)
 
     @cached_property
     def _convergence(self) -> Convergence:
@@ -152,42 +132,14 @@ class Answer:
 
     @cached_property
     def _summary(self) -> pl.DataFrame:
-        chains, draws, width = self.draws.shape
-        n = chains * draws
-        values = np.column_stack([self.draws.reshape(n, width), self.energies.reshape(n)])
-        empty = np.full(width + 1, np.nan)
-        measured = self._convergence
-        numbers: dict[str, NDArray[np.float64]] = {
-            "mean": values.mean(axis=0) if n else empty,
-            "sd": values.std(axis=0, ddof=1) if n > 1 else empty,
-        }
-        for name, share in QUANTILES.items():
-            numbers[name] = np.quantile(values, share, axis=0) if n else empty
-        constant = np.array(
-            [isinstance(kind, Fixed) for kind in self.space.kinds.values()] + [False]
-        )
-        if n:  # a mean of equal numbers is off in the last bit
-            numbers["mean"] = np.where(constant, values[0], numbers["mean"])
-            numbers["sd"] = np.where(constant, 0.0, numbers["sd"])
-        numbers |= {
-            "rhat": measured.rhat,
-            "ess_bulk": measured.ess_bulk,
-            "ess_tail": measured.ess_tail,
-            "mcse": measured.mcse,
-        }
-        return pl.DataFrame(
-            [
-                pl.Series("column", [*self.space.columns, "G"], dtype=pl.String),
-                *(pl.Series(name, array).fill_nan(None) for name, array in numbers.items()),
-            ]
-        )
+        return summary_frame(self, self._convergence)
 
-    def outputs(self, model: Model) -> pl.DataFrame:
+    def outputs(self, model: object) -> pl.DataFrame:
         """Put every draw through a model.
 
         Parameters
         ----------
-        model : Model or anything `sondage.as_model` takes
+        model : Model, or anything that `sondage.as_model` takes
 
         Returns
         -------
@@ -288,7 +240,7 @@ class Answer:
             ) from None
         free = self.space.free
         moving = [self.space.columns.index(name) for name in free]
-        groups = {
+        groups: dict[str, dict[str, NDArray[np.generic]]] = {
             "posterior": {"x": self.draws[:, :, moving]},
             "sample_stats": {
                 "energy": self.energies,
@@ -350,11 +302,11 @@ class Answer:
             If the reference lacks a column, or the folder does not exist.
         """
         try:
-            from sondage.report import write_report
+            from sondage.report.render import write_report
         except ImportError as error:
             raise MissingDependencyError(
                 f"a report needs {error.name}: pip install 'sondage[report]'"
-            ) from None
+            ) from error
         return write_report(self, path, reference=reference, title=title, sections=sections)
 
     def save(self, path: str | Path) -> Path:
@@ -376,60 +328,10 @@ class Answer:
         return save_answer(self, path)
 
     def __repr__(self) -> str:
-        header = ["column", "mean", "sd", "q05", "q50", "q95", "rhat", "ess_bulk"]
-        rows = self._cells(header)
-        hidden = len(rows) - REPR_ROWS
-        shown = rows if hidden <= 0 else [*rows[: REPR_ROWS - 1], rows[-1]]
-        lines = [self._headline, text.shorten(_one_line(self.question.describe()), 160)]
-        lines += ["", text.table(header, shown)]
-        if hidden > 0:
-            lines.append(f"({text.plural(hidden, 'more column')} in .summary())")
-        found = self.diagnostics.warnings
-        lines += ["", self.diagnostics.sentence, *(f"  {warning}" for warning in found[:5])]
-        if len(found) > 5:
-            lines.append(f"  ({len(found) - 5} more in .diagnostics)")
-        return "\n".join(lines)
+        return as_text(self)
 
     def _repr_html_(self) -> str:
-        header = ["column", "mean", "sd", "q05", "q50", "q95", "rhat", "ess_bulk", "ess_tail"]
-        rows = self._cells(header)
-        hidden = len(rows) - HTML_ROWS
-        shown = rows if hidden <= 0 else [*rows[: HTML_ROWS - 1], rows[-1]]
-        head = "".join(f'<th scope="col">{name}</th>' for name in header)
-        body = "".join(
-            f'<tr><th scope="row">{html.escape(row[0])}</th>'
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
-            + "</tr>"
-            for row in shown
-        )
-        more = f"<p>{text.plural(hidden, 'more column')} in .summary()</p>" if hidden > 0 else ""
-        found = "".join(f"<li>{html.escape(str(w))}</li>" for w in self.diagnostics.warnings)
-        return (
-            f"<div><p><strong>{html.escape(self._headline)}</strong><br>"
-            f"{html.escape(_one_line(self.question.describe()))}</p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
-            f"<p>{html.escape(self.diagnostics.sentence)}</p>"
-            f"{f'<ul>{found}</ul>' if found else ''}</div>"
-        )
-
-    @property
-    def _headline(self) -> str:
-        chains, draws, _ = self.draws.shape
-        return (
-            f"Answer ({self.status.replace('_', ' ')}): {text.plural(chains, 'chain')} × "
-            f"{text.plural(draws, 'draw')}, τ = {text.number(self.settings.temperature)}, "
-            f"{text.shorten(self.settings.kernel, 60)}, seed {self.settings.seed}"
-        )
-
-    def _cells(self, header: list[str]) -> list[list[str]]:
-        """Write the summary's rows, counts and R-hat in their own ways."""
-        return [
-            [
-                text.shorten(row["column"], 32),
-                *(_cell(name, row[name]) for name in header[1:]),
-            ]
-            for row in self._summary.iter_rows(named=True)
-        ]
+        return as_html(self)
 
 
 def load_answer(path: str | Path) -> Answer:
@@ -448,42 +350,14 @@ def load_answer(path: str | Path) -> Answer:
     return read_answer(path)
 
 
-def own_names(columns: Sequence[str]) -> tuple[str, str, str, str]:
-    """Name our four columns of a frame so that they differ from the user's.
-
-    Examples
-    --------
-    >>> own_names(["age", "draw"])
-    ('chain', 'draw_', 'energy', 'valid')
-    """
-    taken = set(columns)
-    names = []
-    for name in ("chain", "draw", "energy", "valid"):
-        free = name
-        while free in taken:
-            free += "_"
-        taken.add(free)
-        names.append(free)
-    return names[0], names[1], names[2], names[3]
-
-
-def _cell(name: str, value: float | None) -> str:
-    if name.startswith("ess"):
-        return text.count(value)
-    return f"{value:.3f}" if name == "rhat" and value is not None else text.number(value)
-
-
-def _one_line(words: str) -> str:
-    return " ".join(words.split())
-
-
 def _frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
     view = array.view()
     view.flags.writeable = False
     return view
 
 
-def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+def _positive(name: str, value: object) -> int:
+    whole = plain(value)
+    if isinstance(whole, bool) or not isinstance(whole, int) or whole < 1:
         raise DataError(f"{name} = {value!r} must be a positive whole number")
-    return int(value)
+    return whole

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from sondage._text import count, number, percent, plural, round_up
+from sondage._text import count, percent, plural, round_up
+from sondage._text import rhat as rhat_text
 from sondage.convergence import MIN_DRAWS, available
 from sondage.run_statistics import RunStatistics, acceptance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from sondage.answer import Answer
@@ -156,9 +157,12 @@ def convergence_warnings(
         ]
     found = []
     if chains < MIN_CHAINS:
-        blind = " they cannot disagree" if chains == 1 else " disagreement may go unseen"
+        blind = "it cannot be seen" if chains == 1 else "it is hard to see"
         found.append(
-            Warning(f"With {plural(chains, 'chain')}{blind}.", f"Use chains={MIN_CHAINS} or more.")
+            Warning(
+                f"With {plural(chains, 'chain')}, {blind} whether chains agree.",
+                f"Use chains={MIN_CHAINS} or more.",
+            )
         )
     worst = largest(rhat)
     if worst is not None and worst > RHAT_GOOD:
@@ -249,8 +253,3 @@ def smallest(values: NDArray[np.float64]) -> float | None:
     """Smallest of the values that are not NaN; None if there is none."""
     present = values[~np.isnan(values)]
     return float(present.min()) if present.size else None
-
-
-def rhat_text(value: float | None) -> str:
-    """Write R-hat with three decimals."""
-    return number(value) if value is None or not math.isfinite(value) else f"{value:.3f}"

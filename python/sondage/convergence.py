@@ -56,10 +56,7 @@ class Convergence:
 
 def available() -> bool:
     """Say whether arviz-stats is installed."""
-    try:
-        return find_spec("arviz_stats") is not None
-    except ValueError:  # the module is barred: an entry of None in sys.modules
-        return False
+    return find_spec("arviz_stats") is not None
 
 
 def convergence(values: NDArray[np.float64]) -> Convergence:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 
 from sondage._text import count, percent
+from sondage._text import rhat as rhat_text
 from sondage.cautions import (
     Severity,
     Warning,  # noqa: A004
@@ -16,7 +17,6 @@ from sondage.cautions import (
     count_warnings,
     exactness_warnings,
     largest,
-    rhat_text,
     smallest,
     status_warnings,
     stuck_warnings,
@@ -171,5 +171,5 @@ def _unique_share(draws: NDArray[np.float64]) -> float | None:
     if chains * n == 0 or width == 0:
         return None
     rows = np.ascontiguousarray(draws + 0.0).reshape(chains * n, width)
-    distinct = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * width))))
-    return float(distinct.size) / (chains * n)
+    distinct = int(np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * width)))).size)
+    return distinct / (chains * n)

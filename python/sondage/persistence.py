@@ -21,6 +21,7 @@ import polars as pl
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError
 from sondage.run_statistics import RunStatistics
+from sondage.settings import Settings
 from sondage.space import Space
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def save_answer(answer: Answer, path: str | Path) -> Path:
 def read_answer(path: str | Path) -> Answer:
     """Read what `save_answer` wrote; see `sondage.load_answer`."""
     from sondage.answer import Answer
-    from sondage.ask import Settings
 
     source = Path(path)
     if not source.is_file():
@@ -166,7 +166,7 @@ def write_atomic(target: Path, write: Callable[[Path], object]) -> None:
 def _arrays(
     frame: pl.DataFrame, space: Space, shape: object
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from sondage.answer import own_names
+    from sondage._tables import own_names
 
     chains, draws, width = (int(size) for size in shape)  # type: ignore[attr-defined]
     chain, draw, energy, valid = own_names(space.columns)
@@ -174,6 +174,9 @@ def _arrays(
         raise ValueError(f"unexpected columns {frame.columns}")
     if frame.height != chains * draws:
         raise ValueError(f"{frame.height} rows instead of {chains} × {draws}")
+    numbered = np.array_equal(frame[chain], np.repeat(np.arange(chains), draws))
+    if not (numbered and np.array_equal(frame[draw], np.tile(np.arange(draws), chains))):
+        raise ValueError(f"rows are not {chains} chains of {draws} draws in order")
     rows = np.empty((chains * draws, width), dtype=np.float64)
     for j, name in enumerate(space.columns):
         rows[:, j] = frame[name].cast(pl.Float64).to_numpy()

@@ -72,9 +72,5 @@ class AnswerPlots:
 
 
 def _require_matplotlib() -> None:
-    try:
-        found = find_spec("matplotlib") is not None
-    except ValueError:  # barred: an entry of None in sys.modules
-        found = False
-    if not found:
+    if find_spec("matplotlib") is None:
         raise MissingDependencyError("figures need matplotlib: pip install 'sondage[report]'")

@@ -60,6 +60,8 @@ def scatter(answer: Answer, x: str, y: str) -> Figure:
     bar = figure.colorbar(points, cax=figure.add_axes((0.85, 0.12, 0.025, 0.83)))
     bar.set_label("G (energy)", fontsize=LEGEND, color=INK)
     bar.ax.tick_params(labelsize=TICK, labelcolor=MUTED, color=RULE, length=3.0, width=0.8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.solids.set_alpha(1.0)
+    for spine in bar.ax.spines.values():
+        spine.set_visible(False)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1.0)
     return figure

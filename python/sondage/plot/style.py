@@ -39,8 +39,8 @@ class Grid:
     panel_height: float = 1.05
     gap_x: float = 0.3
     gap_y: float = 0.62
-    left: float = 0.25
-    right: float = 0.15
+    left: float = 0.06
+    right: float = 0.06
     top: float = 0.62
     bottom: float = 0.42
 
@@ -134,7 +134,7 @@ def short_number(value: float) -> str:
     return f"{sign}{size:.5g}"
 
 
-def legend(figure: Figure, axes: Axes, columns: int, *, x: float = 0.25) -> None:
+def legend(figure: Figure, axes: Axes, columns: int, *, x: float = 0.0) -> None:
     """Put the legend of `axes` above all panels, `x` inches from the left."""
     width, _ = figure.get_size_inches()
     handles, labels = axes.get_legend_handles_labels()

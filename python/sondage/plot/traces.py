@@ -35,7 +35,7 @@ def traces(answer: Answer, most: int | None = None) -> Figure:
     series = [answer.energies] + [answer.draws[:, :, columns.index(name)] for name in names[1:]]
     kept = np.arange(0, draws, max(1, -(-draws // POINTS)))
     across = 2 if len(names) <= 8 else 3
-    grid = Grid(panels=len(names), columns=across, left=0.5, gap_x=0.6, panel_height=0.95)
+    grid = Grid(panels=len(names), columns=across, left=0.45, gap_x=0.6, panel_height=0.95)
     figure, panels = grid.draw()
     for axes, name, values in zip(panels, names, series, strict=True):
         for chain in range(chains):
@@ -50,7 +50,7 @@ def traces(answer: Answer, most: int | None = None) -> Figure:
             )
         axes.set_xlim(0, max(draws - 1, 1))
         dress(axes, "G (energy)" if name == "G" and axes is panels[0] else name, values=True)
-    legend(figure, panels[0], len(CHAINS), x=0.5)
+    legend(figure, panels[0], len(CHAINS), x=0.0)
     for box in figure.legends:
         for line in box.get_lines():
             line.set(linewidth=2.0, alpha=1.0)

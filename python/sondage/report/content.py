@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from sondage import _text as text
 from sondage.columns import Continuous, Fixed
 from sondage.persistence import SavedQuestion, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    import polars as pl
 
     from sondage.answer import Answer
     from sondage.columns import Column
@@ -89,11 +89,9 @@ def numbers(answer: Answer) -> list[tuple[str, str, str]]:
     chains, draws, _ = answer.draws.shape
     found = answer.diagnostics
     energy = float(answer.energies.mean()) if chains * draws else None
-    rhat = found.rhat_max
-    shown = "–" if rhat is None else f"{rhat:.3f}" if math.isfinite(rhat) else "∞"
     listed = [
         (text.count(chains * draws), "draws", f"{text.plural(chains, 'chain')} × {draws:,}"),
-        (shown, "largest R-hat", "at most 1.01 is wanted"),
+        (text.rhat(found.rhat_max), "largest R-hat", "at most 1.01 is wanted"),
         (text.count(found.ess_min), "smallest ESS", f"{100 * chains:,} or more is wanted"),
         (text.percent(found.share_valid), "valid draws", "confirmed by the model itself"),
         (text.number(energy), "mean of G", f"at τ = {answer.settings.temperature:g}"),
@@ -114,7 +112,7 @@ def summary(answer: Answer) -> Table:
         for j, name in enumerate(frame.columns[1:], start=1):
             value = row[name]
             if name == "rhat":
-                cells.append("–" if value is None else f"{value:.3f}")
+                cells.append(text.rhat(value))
             else:
                 cells.append(text.count(value) if name.startswith("ess") else text.number(value))
             short = name.startswith("ess") and value is not None and value < wanted
@@ -153,16 +151,15 @@ def examples(answer: Answer) -> Table | None:
 
 def kernels(answer: Answer) -> Table:
     """Print what every kernel did, with the range over the chains."""
-    rows = []
-    for kernel in answer.statistics.kernels:
-        rows.append(
-            (
-                kernel.name,
-                f"{sum(kernel.steps):,}",
-                _range(kernel.acceptance, text.percent),
-                _range(kernel.step, text.number),
-            )
+    rows = [
+        (
+            kernel.name,
+            f"{sum(kernel.steps):,}",
+            _range(kernel.acceptance, text.percent),
+            _range(kernel.step, text.number),
         )
+        for kernel in answer.statistics.kernels
+    ]
     return Table(header=("kernel", "steps", "acceptance", "scale or step"), rows=tuple(rows))
 
 
@@ -210,7 +207,7 @@ def settings(answer: Answer) -> Table:
         ("why this kernel", used.kernel_reason),
         ("keeps the stated density", "exactly" if statistics.exact else "no, only nearly"),
         ("warm-up steps", f"{used.warmup:,}"),
-        ("thinning", f"every step kept" if used.thin == 1 else f"1 step in {used.thin} kept"),
+        ("thinning", "every step kept" if used.thin == 1 else f"1 step in {used.thin} kept"),
         ("boundary", used.boundary),
         ("seed", str(used.seed)),
         ("threads", str(used.threads)),
@@ -262,16 +259,16 @@ def digest(answer: Answer) -> str:
 
 
 def _chain_and_draw(answer: Answer) -> set[str]:
-    from sondage.answer import own_names
+    from sondage._tables import own_names
 
     return set(own_names(answer.space.columns)[:2])
 
 
-def _range(values: tuple[float, ...], write: object) -> str:
+def _range(values: tuple[float, ...], write: Callable[[float], str]) -> str:
     present = sorted(value for value in values if not math.isnan(value))
     if not present:
         return "–"
-    low, high = write(present[0]), write(present[-1])  # type: ignore[operator]
+    low, high = write(present[0]), write(present[-1])
     return low if low == high else f"{low} to {high}"
 
 

@@ -61,7 +61,7 @@ def render_report(
     free = answer.space.free
     fixed = len(answer.space.columns) - len(free)
     return environment.get_template("report.html.j2").render(
-        style=Markup(style),  # noqa: S704  (our own file)
+        style=Markup(style),
         title=title or "Answer to a question about trained models",
         question=answer.question.describe(),
         temperature=f"{answer.settings.temperature:g}",
