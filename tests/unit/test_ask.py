@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from typing import Any, ClassVar
@@ -236,7 +237,7 @@ class FailingRun:
 
 
 def test_a_failed_run_leaves_its_answer_with_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sondage.ask.Run", FailingRun)
+    monkeypatch.setattr(sys.modules[ask.__module__], "Run", FailingRun)
     with pytest.raises(SamplingError, match="NaN 1000 times") as caught:
         ask(QUESTION, SPACE, **SMALL)
     answer = caught.value.answer

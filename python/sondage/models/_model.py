@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from sondage._core import TreeEnsemble
 
+    from sondage._core import TreeEnsemble
     from sondage.frames import FrameLike
     from sondage.space import Space
 
@@ -99,7 +99,7 @@ class Model:
         scores = self.score(frame)
         if self.classes is None:
             return scores
-        return as_labels(self.classes)[np.argmax(scores, axis=1)]
+        return as_labels(self.classes).take(np.argmax(scores, axis=1))
 
     def describe(self) -> str:
         """Say in a sentence what the model is.

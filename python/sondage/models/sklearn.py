@@ -27,8 +27,8 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 from sklearn.utils.validation import check_is_fitted
-from sondage._core import TreeEnsemble
 
+from sondage._core import TreeEnsemble
 from sondage.errors import ModelError
 from sondage.models._model import Model, check_classes, check_name, check_rows
 from sondage.models._trees import Nodes, float32_cut, parity_rows, require_parity
