@@ -1,0 +1,67 @@
+"""Ask trained models questions; the answer is a sample from a stated distribution.
+
+>>> import sondage as sd
+>>> space = sd.Space({"x": sd.Continuous(0.0, 1.0)})
+>>> answer = sd.ask(sd.near({"x": 0.3}), space, draws=200, temperature=0.02, seed=1)
+>>> answer.status
+'complete'
+"""
+
+from sondage._core import build_info
+from sondage.answer import Answer, load_answer
+from sondage.ask import ask
+from sondage.errors import (
+    DataError,
+    InternalError,
+    MissingDependencyError,
+    ModelError,
+    ModelParityError,
+    QuestionError,
+    SamplingError,
+    SondageError,
+    SondageWarning,
+    SpaceError,
+)
+from sondage.kernels import MALA, Conditional, Mixture, RandomWalk, Smoothed
+from sondage.models import Model, as_model
+from sondage.questions import Question, fixed_label, near, prediction_risky, require
+from sondage.report import Section
+from sondage.space import Categorical, Continuous, Fixed, Integer, Space
+
+__version__: str = build_info()["version"]
+
+__all__ = [
+    "MALA",
+    "Answer",
+    "Categorical",
+    "Conditional",
+    "Continuous",
+    "DataError",
+    "Fixed",
+    "Integer",
+    "InternalError",
+    "MissingDependencyError",
+    "Mixture",
+    "Model",
+    "ModelError",
+    "ModelParityError",
+    "Question",
+    "QuestionError",
+    "RandomWalk",
+    "SamplingError",
+    "Section",
+    "Smoothed",
+    "SondageError",
+    "SondageWarning",
+    "Space",
+    "SpaceError",
+    "__version__",
+    "as_model",
+    "ask",
+    "build_info",
+    "fixed_label",
+    "load_answer",
+    "near",
+    "prediction_risky",
+    "require",
+]

@@ -1,0 +1,188 @@
+//! Eight chains in lockstep, and the native engine that answers their kernels.
+
+use std::time::{Duration, Instant};
+
+use super::Settings;
+use super::start::find_start;
+use crate::adapt::Phase;
+use crate::error::Result;
+use crate::kernel::{Mixture, Mover, Reply, Request, Spec, State, Streams, Target};
+use crate::question::{Energy, Workspace};
+use crate::simd::{LANES, Lanes};
+
+pub(super) struct Block {
+    /// Chains of the run in this block; the other lanes idle along and are never read.
+    n: usize,
+    state: State,
+    streams: Streams,
+    mixture: Mixture,
+    workspace: Workspace,
+    scratch: Scratch,
+    step: u64,
+    warmup: u64,
+    seconds: f64,
+    seconds_warmup: f64,
+}
+
+#[derive(Default)]
+struct Scratch {
+    drift: Vec<Lanes<f64>>,
+    energies: Vec<Lanes<f64>>,
+}
+
+impl Block {
+    pub(super) fn new(
+        energy: &Energy,
+        spec: &Spec,
+        target: &Target,
+        settings: &Settings,
+        first: usize,
+        n: usize,
+    ) -> Result<Self> {
+        let mut workspace = Workspace::default();
+        let state = find_start(energy, target, settings, first, n, &mut workspace)?;
+        Ok(Self {
+            n,
+            streams: Streams::new(&settings.key, first as u64),
+            mixture: Mixture::new(spec, target, &settings.key),
+            scratch: Scratch { drift: vec![Lanes::splat(0.0); target.bounds.len()], energies: Vec::new() },
+            state,
+            workspace,
+            step: 0,
+            warmup: settings.warmup,
+            seconds: 0.0,
+            seconds_warmup: 0.0,
+        })
+    }
+
+    pub(super) fn n(&self) -> usize {
+        self.n
+    }
+
+    pub(super) fn step(&self) -> u64 {
+        self.step
+    }
+
+    pub(super) fn kept(&self, thin: u64) -> usize {
+        (self.step.saturating_sub(self.warmup) / thin) as usize
+    }
+
+    pub(super) fn movers(&self) -> &[Mover] {
+        self.mixture.movers()
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    pub(super) fn seconds_warmup(&self) -> f64 {
+        self.seconds_warmup
+    }
+
+    /// Steps for about `time`, at least one; kept rows go to `draws` `(chain, draw, column)` and
+    /// `energies` `(chain, draw)`. Time decides only where a call ends, never what a step does.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn advance(
+        &mut self,
+        energy: &Energy,
+        target: &Target,
+        time: Duration,
+        n_draws: usize,
+        thin: u64,
+        draws: &mut [f64],
+        energies: &mut [f64],
+    ) {
+        let total = self.warmup + n_draws as u64 * thin;
+        let begin = Instant::now();
+        let mut last = begin;
+        let mut stride = 1;
+        while self.step < total {
+            let warming = self.step < self.warmup;
+            let end = if warming { self.warmup } else { total };
+            for _ in 0..stride.min(end - self.step) {
+                self.one_step(energy, target);
+                let sampled = self.step.saturating_sub(self.warmup);
+                if sampled > 0 && sampled.is_multiple_of(thin) {
+                    self.keep((sampled / thin - 1) as usize, n_draws, draws, energies);
+                }
+            }
+            let now = Instant::now();
+            let spent = now - last;
+            last = now;
+            self.seconds += spent.as_secs_f64();
+            if warming {
+                self.seconds_warmup += spent.as_secs_f64();
+            }
+            if now - begin >= time {
+                break;
+            }
+            if spent < Duration::from_micros(500) {
+                stride = (stride * 2).min(1 << 16);
+            } else if spent > Duration::from_millis(2) {
+                stride = (stride / 2).max(1);
+            }
+        }
+    }
+
+    fn keep(&self, draw: usize, n_draws: usize, draws: &mut [f64], energies: &mut [f64]) {
+        let d = self.state.x.len();
+        for lane in 0..self.n {
+            let row = &mut draws[(lane * n_draws + draw) * d..][..d];
+            for (to, x) in row.iter_mut().zip(&self.state.x) {
+                *to = x[lane];
+            }
+            energies[lane * n_draws + draw] = self.state.energy[lane];
+        }
+    }
+
+    fn one_step(&mut self, energy: &Energy, target: &Target) {
+        let phase = Phase { step: self.step, warmup: self.warmup };
+        let Self { mixture, state, streams, workspace, scratch, .. } = self;
+        let mover = mixture.choose();
+        loop {
+            match mover.ask(target, phase, state, streams) {
+                Request::Done => break,
+                Request::Energy => {
+                    let g = energy.at(mover.proposal(), workspace);
+                    mover.tell(target, phase, state, Reply::Energy(g), streams);
+                }
+                Request::DriftHere => {
+                    drift(mover, energy, workspace, &state.x, &mut scratch.drift);
+                    mover.tell(target, phase, state, Reply::Drift(&scratch.drift), streams);
+                }
+                Request::EnergyAndDrift => {
+                    let g = energy.at(mover.proposal(), workspace);
+                    drift(mover, energy, workspace, mover.proposal(), &mut scratch.drift);
+                    mover.tell(target, phase, state, Reply::EnergyAndDrift(g, &scratch.drift), streams);
+                }
+                Request::Slice { column, first } => {
+                    if first {
+                        energy.begin_sweep(&state.x, workspace);
+                    }
+                    energy.slice(column, &state.x, workspace, &mut scratch.energies);
+                    let reply = Reply::Slice { first: &workspace.slice.first, energies: &mut scratch.energies };
+                    mover.tell(target, phase, state, reply, streams);
+                    if let Mover::Conditional(kernel) = mover {
+                        energy.commit(column, &state.x[column], kernel.chosen(), workspace);
+                    }
+                }
+                Request::SweepEnergy => {
+                    let g = energy.at_sweep(&state.x, workspace);
+                    mover.tell(target, phase, state, Reply::Energy(g), streams);
+                }
+            }
+        }
+        self.step += 1;
+    }
+}
+
+fn drift(mover: &Mover, energy: &Energy, workspace: &mut Workspace, x: &[Lanes<f64>], out: &mut [Lanes<f64>]) {
+    if let Mover::Mala(kernel) = mover {
+        kernel.field().evaluate(energy, workspace, x, kernel.sigma(), kernel.directions(), out);
+    }
+}
+
+/// Chains that a lane stands for: those beyond the block repeat its first chain's start.
+pub(super) fn lanes_of(n: usize) -> impl Iterator<Item = usize> {
+    (0..LANES).map(move |lane| if lane < n { lane } else { 0 })
+}

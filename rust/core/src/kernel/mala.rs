@@ -1,0 +1,267 @@
+//! Metropolis-adjusted Langevin steps (MATH.md 3.1, 3.3, 3.4):
+//! `y = x − η P b(x) + sqrt(2ητP) ξ`, with a diagonal P and any deterministic field b.
+
+use super::accept::{Proposal, accept};
+use super::{Reply, Request, State, Streams, Tally, Target};
+use crate::adapt::{DualAveraging, Phase, Spread};
+use crate::drift::{Drift, Noise};
+use crate::mutant::{self, Fault};
+use crate::simd::{LANES, Lanes};
+use crate::space::{Boundary, fold, log_folded_normal};
+
+#[derive(Clone, Debug)]
+pub struct Mala {
+    fixed: Option<f64>,
+    drift: Drift,
+    precondition: bool,
+    step: DualAveraging,
+    spread: Spread,
+    /// Standard deviations of the smoothing noise.
+    sigma: Vec<Lanes<f64>>,
+    directions: Vec<Lanes<f64>>,
+    /// b at the present rows, good for `State::version == drift_version`.
+    here: Vec<Lanes<f64>>,
+    drift_version: Option<u64>,
+    proposal: Vec<Lanes<f64>>,
+    outside: [bool; LANES],
+    stage: Stage,
+    pub(super) tally: Tally,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Begin,
+    Drifting,
+    Proposed,
+    Over,
+}
+
+impl Mala {
+    pub(super) fn new(fixed: Option<f64>, drift: Drift, precondition: bool, target: &Target) -> Self {
+        let n = target.bounds.len();
+        let d = target.bounds.free().len().max(1) as f64;
+        // Proposals of about 0.2 widths in one dimension; dual averaging takes it from there.
+        let first = 0.02 / target.temperature / d.cbrt();
+        let directions = match drift {
+            Drift::Smoothed { directions, .. } => directions * n,
+            _ => 0,
+        };
+        Self {
+            fixed,
+            drift,
+            precondition,
+            step: DualAveraging::new(fixed.unwrap_or(first), 0.574),
+            spread: Spread::new(&target.bounds),
+            sigma: vec![Lanes::splat(1.0); n],
+            directions: vec![Lanes::splat(0.0); directions],
+            here: vec![Lanes::splat(0.0); n],
+            drift_version: None,
+            proposal: target.bounds.lowers().iter().map(|&x| Lanes::splat(x)).collect(),
+            outside: [false; LANES],
+            stage: Stage::Begin,
+            tally: Tally::default(),
+        }
+    }
+
+    pub(super) fn proposal(&self) -> &[Lanes<f64>] {
+        &self.proposal
+    }
+
+    pub(crate) fn field(&self) -> Drift {
+        self.drift
+    }
+
+    pub(crate) fn sigma(&self) -> &[Lanes<f64>] {
+        &self.sigma
+    }
+
+    pub(crate) fn directions(&self) -> &[Lanes<f64>] {
+        &self.directions
+    }
+
+    pub(super) fn steps(&self) -> Lanes<f64> {
+        self.fixed.map_or_else(|| self.step.steps(), Lanes::splat)
+    }
+
+    fn scale(&self, d: usize, lane: usize) -> f64 {
+        if self.precondition { self.spread.scale()[d][lane] } else { 1.0 }
+    }
+
+    pub(super) fn ask(&mut self, target: &Target, phase: Phase, state: &State, streams: &mut Streams) -> Request {
+        match self.stage {
+            Stage::Begin => {
+                let noise = match self.drift {
+                    Drift::Smoothed { noise, .. } => Some(noise),
+                    _ => None,
+                };
+                let frozen = noise == Some(Noise::Frozen) && self.drift_version.is_some();
+                if noise.is_some() && !frozen {
+                    self.draw_directions(target, streams);
+                }
+                let renewed = noise.is_some() && !frozen;
+                // While steps adapt, so does the smoothing that follows them.
+                let stale = self.drift_version != Some(state.version) || (self.fixed.is_none() && phase.warming());
+                if renewed || stale {
+                    self.set_sigma(target);
+                    self.stage = Stage::Drifting;
+                    return Request::DriftHere;
+                }
+                self.propose(target, state, streams)
+            }
+            Stage::Drifting | Stage::Proposed => self.propose(target, state, streams),
+            Stage::Over => {
+                self.stage = Stage::Begin;
+                Request::Done
+            }
+        }
+    }
+
+    fn propose(&mut self, target: &Target, state: &State, streams: &mut Streams) -> Request {
+        let bounds = &target.bounds;
+        let steps = self.steps();
+        let spread = if mutant::is(Fault::HalveNoise) { 1.0 } else { 2.0 };
+        self.outside = [false; LANES];
+        for lane in 0..LANES {
+            for &d in bounds.free() {
+                let p = self.scale(d, lane);
+                let sd = (spread * steps[lane] * target.temperature).sqrt() * p;
+                let mean = state.x[d][lane] - steps[lane] * p * p * self.here[d][lane];
+                let y = mean + sd * streams.propose[lane].normal();
+                let (lower, upper) = (bounds.lower(d), bounds.upper(d));
+                self.proposal[d][lane] = match target.boundary {
+                    Boundary::Reflect => fold(y, lower, upper),
+                    Boundary::Clip => y.clamp(lower, upper),
+                    Boundary::Reject if y < lower || y > upper => {
+                        self.outside[lane] = true;
+                        state.x[d][lane]
+                    }
+                    Boundary::Reject => y,
+                };
+            }
+        }
+        self.stage = Stage::Proposed;
+        if matches!(self.drift, Drift::Smoothed { noise: Noise::Fresh, .. }) {
+            Request::Energy
+        } else {
+            Request::EnergyAndDrift
+        }
+    }
+
+    pub(super) fn tell(
+        &mut self,
+        target: &Target,
+        phase: Phase,
+        state: &mut State,
+        reply: Reply<'_>,
+        streams: &mut Streams,
+    ) {
+        match reply {
+            Reply::Drift(b) => {
+                self.here.copy_from_slice(b);
+                self.drift_version = Some(state.version);
+            }
+            Reply::EnergyAndDrift(energy, b) => self.judge(target, phase, state, energy, Some(b), streams),
+            Reply::Energy(energy) => self.judge(target, phase, state, energy, None, streams),
+            Reply::Slice { .. } => {}
+        }
+    }
+
+    fn judge(
+        &mut self,
+        target: &Target,
+        phase: Phase,
+        state: &mut State,
+        energy: Lanes<f64>,
+        there: Option<&[Lanes<f64>]>,
+        streams: &mut Streams,
+    ) {
+        let mut log_ratio = Lanes::splat(0.0);
+        for lane in 0..LANES {
+            if self.outside[lane] {
+                continue;
+            }
+            let forward = self.log_density(target, lane, &state.x, &self.here, &self.proposal);
+            let reverse = self.log_density(target, lane, &self.proposal, there.unwrap_or(&self.here), &state.x);
+            log_ratio[lane] = if mutant::is(Fault::DropReverse) {
+                -forward
+            } else if mutant::is(Fault::FlipRatio) {
+                forward - reverse
+            } else {
+                reverse - forward
+            };
+        }
+        let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
+        let (probability, moved) =
+            accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
+        for (here, there) in self.here.iter_mut().zip(there.unwrap_or(&[])) {
+            for lane in 0..LANES {
+                if moved[lane] {
+                    here[lane] = there[lane];
+                }
+            }
+        }
+        self.drift_version = Some(state.version);
+        self.stage = Stage::Over;
+        if self.fixed.is_none() && phase.warming() {
+            self.step.update(&probability);
+            if self.precondition {
+                self.spread.update(&target.bounds, &state.x);
+                if phase.refreshes() {
+                    self.spread.refresh(&target.bounds);
+                }
+            }
+            if phase.refreshes() || phase.freezes() {
+                self.step.settle();
+            }
+        }
+    }
+
+    /// `log q(to | from)` of one chain, up to a constant that cancels.
+    fn log_density(
+        &self,
+        target: &Target,
+        lane: usize,
+        from: &[Lanes<f64>],
+        drift: &[Lanes<f64>],
+        to: &[Lanes<f64>],
+    ) -> f64 {
+        let step = self.steps()[lane];
+        let mut log = 0.0;
+        for &d in target.bounds.free() {
+            let p = self.scale(d, lane);
+            let variance = 2.0 * step * target.temperature * p * p;
+            let mean = from[d][lane] - step * p * p * drift[d][lane];
+            let y = to[d][lane];
+            log += if target.boundary == Boundary::Reflect && !mutant::is(Fault::ForgetFold) {
+                log_folded_normal(y, mean, variance, target.bounds.lower(d), target.bounds.upper(d))
+            } else {
+                -(y - mean) * (y - mean) / (2.0 * variance)
+            };
+        }
+        log
+    }
+
+    fn draw_directions(&mut self, target: &Target, streams: &mut Streams) {
+        let n = target.bounds.len();
+        for direction in self.directions.chunks_exact_mut(n) {
+            for &d in target.bounds.free() {
+                for lane in 0..LANES {
+                    direction[d][lane] = streams.noise[lane].normal();
+                }
+            }
+        }
+    }
+
+    /// The given fraction of each width, or the standard deviation of the step.
+    fn set_sigma(&mut self, target: &Target) {
+        let steps = self.steps();
+        for &d in target.bounds.free() {
+            for lane in 0..LANES {
+                self.sigma[d][lane] = match self.drift.sigma() {
+                    Some(sigma) => sigma * target.bounds.width(d),
+                    None => (2.0 * steps[lane] * target.temperature).sqrt() * self.scale(d, lane),
+                };
+            }
+        }
+    }
+}

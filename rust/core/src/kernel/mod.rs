@@ -1,0 +1,257 @@
+//! Markov kernels that leave `exp(−G/τ)` on the box invariant (MATH.md section 3).
+//!
+//! A kernel never calls a model. It *asks* for what its next decision needs and is *told* the answer,
+//! for eight chains at once, so that the same kernel serves native models (answered inside the block)
+//! and foreign ones (answered by one batched call).
+
+mod accept;
+mod conditional;
+mod mala;
+mod mixture;
+mod random_walk;
+
+use crate::adapt::Phase;
+use crate::drift::Drift;
+use crate::error::{Error, Result};
+use crate::question::{ColumnMeasure, Energy};
+use crate::rng::{Purpose, Stream, stream};
+use crate::simd::{LANES, Lanes, Level};
+use crate::space::{Boundary, Bounds};
+
+pub use conditional::Conditional;
+pub use mala::Mala;
+pub use mixture::Mixture;
+pub use random_walk::RandomWalk;
+
+/// A kernel as the user states it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spec {
+    /// Normal steps of `scale` times each column's width; adapted when `None`.
+    RandomWalk { scale: Option<f64> },
+    /// Metropolis-adjusted Langevin steps of size η = `step`; adapted when `None`.
+    Mala { step: Option<f64>, drift: Drift, precondition: bool },
+    /// One exact conditional draw of every free column.
+    Conditional,
+    /// Each step one of the kernels, chosen with these weights by a stream that all chains share.
+    Mixture { kernels: Vec<Spec>, weights: Vec<f64> },
+}
+
+impl Spec {
+    /// Whether the target is exactly invariant.
+    pub fn exact(&self, boundary: Boundary) -> bool {
+        match self {
+            Spec::RandomWalk { .. } => boundary != Boundary::Clip,
+            Spec::Mala { drift, .. } => drift.exact() && boundary != Boundary::Clip,
+            Spec::Conditional => true,
+            Spec::Mixture { kernels, .. } => kernels.iter().all(|k| k.exact(boundary)),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::Sampling`] for a number out of range, or a kernel that cannot serve this question.
+    pub fn check(&self, energy: &Energy) -> Result<()> {
+        let positive = |name: &str, value: Option<f64>| match value {
+            Some(v) if !(v.is_finite() && v > 0.0) => {
+                Err(Error::Sampling(format!("{name} must be a positive number or None, not {v}")))
+            }
+            _ => Ok(()),
+        };
+        match self {
+            Spec::RandomWalk { scale } => positive("scale", *scale),
+            Spec::Mala { step, drift, .. } => {
+                positive("step", *step)?;
+                positive("sigma", drift.sigma())?;
+                match drift {
+                    Drift::Gradient if !energy.differentiable() => Err(Error::Sampling(
+                        "MALA(drift=\"gradient\") needs a gradient, and tree models have none: use \
+                         drift=\"closed_form\", drift=Smoothed(), or the kernel Conditional()"
+                            .into(),
+                    )),
+                    Drift::Smoothed { directions: 0, .. } => {
+                        Err(Error::Sampling("directions must be at least 1".into()))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Spec::Conditional if !energy.stepwise() => Err(Error::Sampling(
+                "Conditional() needs a question that is a step function of each column plus near(...) terms \
+                 with positive weights; use RandomWalk()"
+                    .into(),
+            )),
+            Spec::Conditional => Ok(()),
+            Spec::Mixture { kernels, weights } => {
+                if kernels.is_empty() || kernels.len() != weights.len() {
+                    return Err(Error::Sampling("a mixture needs at least one kernel and a weight for each".into()));
+                }
+                if !weights.iter().all(|w| w.is_finite() && *w > 0.0) {
+                    return Err(Error::Sampling("the weights of a mixture must be positive".into()));
+                }
+                kernels.iter().try_for_each(|k| k.check(energy))
+            }
+        }
+    }
+
+    /// The kernels that move chains: the spec itself, or a mixture's parts in order.
+    pub fn movers(&self) -> Vec<Spec> {
+        match self {
+            Spec::Mixture { kernels, .. } => kernels.iter().flat_map(Spec::movers).collect(),
+            other => vec![other.clone()],
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Spec::RandomWalk { .. } => "RandomWalk",
+            Spec::Mala { .. } => "MALA",
+            Spec::Conditional => "Conditional",
+            Spec::Mixture { .. } => "Mixture",
+        }
+    }
+}
+
+/// What all chains of a run share.
+#[derive(Debug)]
+pub struct Target {
+    pub bounds: Bounds,
+    pub temperature: f64,
+    pub boundary: Boundary,
+    /// One per column, for conditional draws; empty when no kernel of the run needs them.
+    pub measures: Vec<ColumnMeasure>,
+    pub level: Level,
+}
+
+/// Eight chains: what the next step needs.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub x: Vec<Lanes<f64>>,
+    pub energy: Lanes<f64>,
+    /// Counts the steps that may have moved a chain: what is cached for another count is stale.
+    pub version: u64,
+}
+
+/// The random streams of eight chains.
+#[derive(Clone, Debug)]
+pub struct Streams {
+    pub(crate) propose: [Stream; LANES],
+    pub(crate) accept: [Stream; LANES],
+    pub(crate) noise: [Stream; LANES],
+}
+
+impl Streams {
+    pub fn new(key: &[u8; 32], first_chain: u64) -> Self {
+        let of = |purpose| std::array::from_fn(|lane| stream(key, purpose, first_chain + lane as u64));
+        Self { propose: of(Purpose::Propose), accept: of(Purpose::Accept), noise: of(Purpose::Noise) }
+    }
+}
+
+/// What a kernel needs to know next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// G at the proposals.
+    Energy,
+    /// The drift at the present rows.
+    DriftHere,
+    /// G and the drift at the proposals.
+    EnergyAndDrift,
+    /// The stretches of one column and the models' part of G on each; `first` begins a sweep.
+    Slice { column: usize, first: bool },
+    /// G at the present rows after a sweep.
+    SweepEnergy,
+    /// Nothing: the step is over.
+    Done,
+}
+
+/// The answer to a [`Request`].
+#[derive(Debug)]
+pub enum Reply<'a> {
+    Energy(Lanes<f64>),
+    Drift(&'a [Lanes<f64>]),
+    EnergyAndDrift(Lanes<f64>, &'a [Lanes<f64>]),
+    /// `first` are the ranks of cuts where stretches begin (see `model::tree::Slice`).
+    Slice { first: &'a [u32], energies: &'a mut Vec<Lanes<f64>> },
+}
+
+/// What diagnostics need from one kernel over eight chains, after warm-up.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    pub steps: u64,
+    /// Sum of acceptance probabilities.
+    pub accepted: Lanes<f64>,
+    /// Proposals whose energy was NaN or −∞, warm-up included: rejected.
+    pub nonfinite: Lanes<u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { steps: 0, accepted: Lanes::splat(0.0), nonfinite: Lanes::splat(0) }
+    }
+}
+
+/// One kernel's state for eight chains.
+#[derive(Clone, Debug)]
+pub enum Mover {
+    RandomWalk(RandomWalk),
+    Mala(Mala),
+    Conditional(Conditional),
+}
+
+impl Mover {
+    fn new(spec: &Spec, target: &Target) -> Self {
+        match spec {
+            Spec::RandomWalk { scale } => Mover::RandomWalk(RandomWalk::new(*scale, target)),
+            Spec::Mala { step, drift, precondition } => {
+                Mover::Mala(Mala::new(*step, *drift, *precondition, target))
+            }
+            Spec::Conditional | Spec::Mixture { .. } => Mover::Conditional(Conditional::default()),
+        }
+    }
+
+    pub fn ask(&mut self, target: &Target, phase: Phase, state: &State, streams: &mut Streams) -> Request {
+        match self {
+            Mover::RandomWalk(k) => k.ask(target, state, streams),
+            Mover::Mala(k) => k.ask(target, phase, state, streams),
+            Mover::Conditional(k) => k.ask(target),
+        }
+    }
+
+    pub fn tell(
+        &mut self,
+        target: &Target,
+        phase: Phase,
+        state: &mut State,
+        reply: Reply<'_>,
+        streams: &mut Streams,
+    ) {
+        match self {
+            Mover::RandomWalk(k) => k.tell(target, phase, state, reply, streams),
+            Mover::Mala(k) => k.tell(target, phase, state, reply, streams),
+            Mover::Conditional(k) => k.tell(target, phase, state, reply, streams),
+        }
+    }
+
+    /// The rows that a request for energies is about.
+    pub fn proposal(&self) -> &[Lanes<f64>] {
+        match self {
+            Mover::RandomWalk(k) => k.proposal(),
+            Mover::Mala(k) => k.proposal(),
+            Mover::Conditional(_) => &[],
+        }
+    }
+
+    pub fn tally(&self) -> &Tally {
+        match self {
+            Mover::RandomWalk(k) => &k.tally,
+            Mover::Mala(k) => &k.tally,
+            Mover::Conditional(k) => &k.tally,
+        }
+    }
+
+    /// The step or scale of each chain; NaN for a kernel without one.
+    pub fn steps(&self) -> Lanes<f64> {
+        match self {
+            Mover::RandomWalk(k) => k.scales(),
+            Mover::Mala(k) => k.steps(),
+            Mover::Conditional(_) => Lanes::splat(f64::NAN),
+        }
+    }
+}

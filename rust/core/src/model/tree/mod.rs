@@ -1,0 +1,19 @@
+//! Tree ensembles: as imported (`arrays`), walked plainly (`traverse`), compiled for a box of the
+//! space (`forest`), evaluated in lockstep (`bits`, `walk`), sliced along a column (`slice`) and
+//! smoothed (`smooth`).
+
+mod arrays;
+mod bits;
+mod build;
+mod forest;
+mod slice;
+mod smooth;
+mod traverse;
+mod walk;
+
+pub(crate) use bits::fill_lanes;
+
+pub use arrays::{TreeEnsemble, TreeParts};
+pub use forest::{Forest, Member};
+pub use slice::{Slice, SweepState};
+pub use smooth::SmoothState;

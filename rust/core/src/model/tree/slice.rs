@@ -1,0 +1,281 @@
+//! One column of eight rows left free: the outputs on every interval between its cuts.
+//!
+//! For each column and each bit-vector tree that uses it, `own` keeps the AND over that column's
+//! splits that send the row right. A systematic sweep goes through the columns in order: `done` is the
+//! AND over the columns already updated, `rest` that over the columns to come, so `done & rest` is
+//! every tree with the present column free. Going through the column's cuts in ascending order, each
+//! split moves its tree to the next leaf or leaves it where it is.
+
+use super::bits::leaf_value;
+use super::forest::Forest;
+use crate::simd::{Lanes, Level, Op, Simd, dispatch};
+
+/// The intervals of one column for eight rows. Stretch e goes from the cut before `first[e]` to the cut
+/// before `first[e + 1]` (the box's ends outermost); within it no output changes in any lane.
+#[derive(Clone, Debug, Default)]
+pub struct Slice {
+    /// `len() + 1` ranks of cuts, ascending from 0; the last is the number of cuts + 1.
+    pub first: Vec<u32>,
+    /// `sums[e · n_slots + slot]`.
+    pub sums: Vec<Lanes<u64>>,
+}
+
+impl Slice {
+    pub fn len(&self) -> usize {
+        self.first.len() - 1
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first.len() < 2
+    }
+}
+
+/// Where a sweep stands: valid for the rows it was begun with.
+#[derive(Clone, Debug, Default)]
+pub struct SweepState {
+    own: Vec<Lanes<u64>>,
+    rest: Vec<Lanes<u64>>,
+    done: Vec<Lanes<u64>>,
+    /// Sums over all trees at the present rows.
+    pub(crate) sums: Vec<Lanes<u64>>,
+    /// Scratch of a slice: each tree's word, and its present leaf's values.
+    bits: Vec<Lanes<u64>>,
+    values: Vec<Lanes<u64>>,
+    running: Vec<Lanes<u64>>,
+    here: Vec<Lanes<u64>>,
+    deltas: Vec<Lanes<u64>>,
+    touched: Vec<bool>,
+    stack: Vec<(u32, u32)>,
+}
+
+impl Forest {
+    /// Prepares a sweep from the rows `x[column]`.
+    pub(crate) fn begin_sweep(&self, level: Level, x: &[Lanes<f64>], state: &mut SweepState) {
+        dispatch(level, Begin { forest: self, x, state });
+        let SweepState { sums, .. } = state;
+        self.add_walked(x, sums);
+    }
+
+    /// The slice along `column` at the present rows.
+    pub(crate) fn slice(
+        &self,
+        level: Level,
+        column: usize,
+        x: &[Lanes<f64>],
+        state: &mut SweepState,
+        slice: &mut Slice,
+    ) {
+        let walked = !self.columns[column].walked.is_empty();
+        if walked {
+            let n = self.columns[column].cuts.len();
+            state.deltas.clear();
+            state.deltas.resize(n * self.n_slots(), Lanes::splat(0));
+            state.touched.clear();
+            state.touched.resize(n, false);
+            self.walked_deltas(column, x, &mut state.stack, &mut state.deltas, &mut state.touched);
+        }
+        dispatch(level, Walk { forest: self, column, x: &x[column], walked, state, slice });
+    }
+
+    /// Moves on: the rows now have `x` in `column`, and lie in stretch `chosen` of its slice.
+    pub(crate) fn commit(
+        &self,
+        level: Level,
+        column: usize,
+        x: &Lanes<f64>,
+        slice: &Slice,
+        chosen: &Lanes<u64>,
+        state: &mut SweepState,
+    ) {
+        dispatch(level, Commit { forest: self, column, x, slice, chosen, state });
+    }
+}
+
+struct Begin<'a> {
+    forest: &'a Forest,
+    x: &'a [Lanes<f64>],
+    state: &'a mut SweepState,
+}
+
+impl Op for Begin<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let Begin { forest, x, state } = self;
+        let words = forest.columns.last().map_or(0, |c| c.words + c.used.len());
+        let all = Lanes::splat(u64::MAX);
+        state.own.clear();
+        state.own.resize(words, all);
+        state.rest.resize(words, all);
+        state.done.clear();
+        state.done.resize(forest.bit_trees.len(), all);
+        for (d, x) in x.iter().enumerate() {
+            own_words(s, forest, d, x, &mut state.own);
+        }
+        for column in forest.columns.iter().rev() {
+            for (local, &tree) in column.used.iter().enumerate() {
+                let done = &mut state.done[tree as usize];
+                let bits = s.load_u(done);
+                s.store_u(bits, &mut state.rest[column.words + local]);
+                s.store_u(s.and_u(bits, s.load_u(&state.own[column.words + local])), done);
+            }
+        }
+        state.sums.clear();
+        state.sums.extend(forest.constant.iter().map(|&c| Lanes::splat(c as u64)));
+        for (tree, word) in forest.bit_trees.iter().zip(&mut state.done) {
+            let leaf = s.trailing_zeros(s.load_u(word));
+            for k in 0..tree.width {
+                let sum = &mut state.sums[(tree.slot + k) as usize];
+                s.store_u(s.add_u(s.load_u(sum), leaf_value(s, forest, tree, k, leaf)), sum);
+            }
+            *word = all;
+        }
+    }
+}
+
+/// Sets the words of column `d` for the values `x`; they must be all ones on entry.
+#[inline(always)]
+fn own_words<S: Simd>(s: S, forest: &Forest, d: usize, x: &Lanes<f64>, own: &mut [Lanes<u64>]) {
+    let column = &forest.columns[d];
+    let own = &mut own[column.words..column.words + column.used.len()];
+    let x = s.load(x);
+    for (i, &cut) in column.cuts.iter().enumerate() {
+        let right = s.lt(s.splat(cut), x);
+        if !s.any(right) {
+            break;
+        }
+        for split in &column.splits[column.starts[i] as usize..column.starts[i + 1] as usize] {
+            let word = &mut own[split.local as usize];
+            let bits = s.load_u(word);
+            s.store_u(s.select_u(right, s.and_u(bits, s.splat_u(split.keep)), bits), word);
+        }
+    }
+}
+
+struct Walk<'a> {
+    forest: &'a Forest,
+    column: usize,
+    x: &'a Lanes<f64>,
+    walked: bool,
+    state: &'a mut SweepState,
+    slice: &'a mut Slice,
+}
+
+impl Op for Walk<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let Walk { forest, column, x, walked, state, slice } = self;
+        let column = &forest.columns[column];
+        let n_slots = forest.slots.len();
+        let SweepState { rest, done, sums, bits, values, running, here, deltas, touched, .. } = state;
+        let x = s.load(x);
+        bits.clear();
+        values.clear();
+        for (local, &tree) in column.used.iter().enumerate() {
+            let word = s.and_u(s.load_u(&done[tree as usize]), s.load_u(&rest[column.words + local]));
+            let tree = &forest.bit_trees[tree as usize];
+            let leaf = s.trailing_zeros(word);
+            push(s, bits, word);
+            for k in 0..tree.width {
+                push(s, values, leaf_value(s, forest, tree, k, leaf));
+            }
+        }
+        running.clear();
+        running.resize(n_slots, Lanes::splat(0));
+        here.clear();
+        here.resize(n_slots, Lanes::splat(0));
+        slice.first.clear();
+        slice.first.push(0);
+        slice.sums.clear();
+        slice.sums.extend_from_slice(running);
+        for (i, &cut) in column.cuts.iter().enumerate() {
+            let mut changed = false;
+            for split in &column.splits[column.starts[i] as usize..column.starts[i + 1] as usize] {
+                let word = &mut bits[split.local as usize];
+                let old = s.load_u(word);
+                let keep = s.splat_u(split.keep);
+                let new = s.and_u(old, keep);
+                s.store_u(new, word);
+                let lowest = s.and_u(old, s.sub_u(s.splat_u(0), old));
+                if s.any(s.ne_u(s.and_u(lowest, keep), lowest)) {
+                    changed = true;
+                    let tree = &forest.bit_trees[split.tree as usize];
+                    let leaf = s.trailing_zeros(new);
+                    for k in 0..tree.width {
+                        let value = leaf_value(s, forest, tree, k, leaf);
+                        let at = &mut values[(split.value + k) as usize];
+                        let sum = &mut running[(tree.slot + k) as usize];
+                        s.store_u(s.add_u(s.load_u(sum), s.sub_u(value, s.load_u(at))), sum);
+                        s.store_u(value, at);
+                    }
+                }
+            }
+            if walked && touched[i] {
+                changed = true;
+                for (sum, delta) in running.iter_mut().zip(&deltas[i * n_slots..(i + 1) * n_slots]) {
+                    s.store_u(s.add_u(s.load_u(sum), s.load_u(delta)), sum);
+                }
+            }
+            if changed {
+                slice.first.push(i as u32 + 1);
+                let passed = s.lt(s.splat(cut), x);
+                for (sum, here) in running.iter().zip(here.iter_mut()) {
+                    let sum = s.load_u(sum);
+                    push(s, &mut slice.sums, sum);
+                    s.store_u(s.select_u(passed, sum, s.load_u(here)), here);
+                }
+            }
+        }
+        slice.first.push(column.cuts.len() as u32 + 1);
+        // Sums so far count from the lowest interval; the one that holds x must equal the present sum.
+        for (sum, here) in sums.iter().zip(here.iter_mut()) {
+            s.store_u(s.sub_u(s.load_u(sum), s.load_u(here)), here);
+        }
+        for stretch in slice.sums.chunks_exact_mut(n_slots.max(1)) {
+            for (sum, offset) in stretch.iter_mut().zip(here.iter()) {
+                s.store_u(s.add_u(s.load_u(sum), s.load_u(offset)), sum);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn push<S: Simd>(s: S, to: &mut Vec<Lanes<u64>>, value: S::U) {
+    let mut lanes = Lanes::splat(0);
+    s.store_u(value, &mut lanes);
+    to.push(lanes);
+}
+
+struct Commit<'a> {
+    forest: &'a Forest,
+    column: usize,
+    x: &'a Lanes<f64>,
+    slice: &'a Slice,
+    chosen: &'a Lanes<u64>,
+    state: &'a mut SweepState,
+}
+
+impl Op for Commit<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let Commit { forest, column: d, x, slice, chosen, state } = self;
+        let column = &forest.columns[d];
+        let n_slots = forest.slots.len();
+        state.own[column.words..column.words + column.used.len()].fill(Lanes::splat(u64::MAX));
+        own_words(s, forest, d, x, &mut state.own);
+        for (local, &tree) in column.used.iter().enumerate() {
+            let done = &mut state.done[tree as usize];
+            s.store_u(s.and_u(s.load_u(done), s.load_u(&state.own[column.words + local])), done);
+        }
+        for (slot, sum) in state.sums.iter_mut().enumerate() {
+            for lane in 0..crate::simd::LANES {
+                sum[lane] = slice.sums[chosen[lane] as usize * n_slots + slot][lane];
+            }
+        }
+    }
+}

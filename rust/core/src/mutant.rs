@@ -1,0 +1,53 @@
+//! Deliberate faults, compiled only with the feature `mutants`: the oracles must catch every one.
+
+/// A mistake that a kernel can be told to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// MALA without the reverse proposal density.
+    DropReverse,
+    /// MALA with the ratio of densities upside down.
+    FlipRatio,
+    /// Reflection with the unfolded density.
+    ForgetFold,
+    /// Acceptance without the temperature.
+    ForgetTemperature,
+    /// The noise of a step `sqrt(ητ)` instead of `sqrt(2ητ)`.
+    HalveNoise,
+    /// Conditional draws that ignore the intervals' masses.
+    ForgetMass,
+    /// Conditional draws uniform inside an interval in spite of a localizer.
+    UniformInside,
+    /// A random walk that accepts everything.
+    AcceptAll,
+}
+
+#[cfg(feature = "mutants")]
+mod active {
+    use super::Fault;
+    use std::sync::Mutex;
+
+    static FAULT: Mutex<Option<Fault>> = Mutex::new(None);
+
+    /// Makes every kernel of this process commit `fault` from now on.
+    pub fn commit(fault: Option<Fault>) {
+        *FAULT.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = fault;
+    }
+
+    pub(crate) fn is(fault: Fault) -> bool {
+        *FAULT.lock().unwrap_or_else(std::sync::PoisonError::into_inner) == Some(fault)
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use active::commit;
+
+#[cfg(feature = "mutants")]
+pub(crate) fn is(fault: Fault) -> bool {
+    active::is(fault)
+}
+
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub(crate) fn is(_: Fault) -> bool {
+    false
+}

@@ -1,0 +1,11 @@
+//! A question as a number: losses of model outputs, localizers, and their sum `G`.
+
+mod column;
+mod energy;
+mod localizer;
+mod loss;
+
+pub use column::ColumnMeasure;
+pub use energy::{Energy, Parts, Workspace};
+pub use localizer::Localizer;
+pub use loss::{Loss, Term};

@@ -1,0 +1,128 @@
+//! `Run`: chains that Python advances in slices of time.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+use sondage_core::driver;
+use sondage_core::error::Error;
+use sondage_core::space::Boundary;
+
+use crate::energy::Energy;
+use crate::errors::named;
+use crate::guard::detached;
+use crate::kernel::Kernel;
+
+#[pyclass(frozen, module = "sondage._core")]
+pub(crate) struct Run {
+    /// `None` once finished.
+    inner: Mutex<Option<driver::Run>>,
+}
+
+fn over() -> Error {
+    Error::Sampling("this run has been finished".into())
+}
+
+impl Run {
+    fn with<T>(&self, f: impl FnOnce(&mut driver::Run) -> T) -> Result<T, Error> {
+        let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        inner.as_mut().map(f).ok_or_else(over)
+    }
+}
+
+#[pymethods]
+impl Run {
+    #[new]
+    #[pyo3(signature = (energy, kernel, *, key, chains, temperature, warmup, draws, thin, boundary, threads, start))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        energy: PyRef<'_, Energy>,
+        kernel: Kernel,
+        key: &Bound<'_, PyBytes>,
+        chains: usize,
+        temperature: f64,
+        warmup: u64,
+        draws: usize,
+        thin: u64,
+        boundary: &str,
+        threads: usize,
+        start: Option<PyReadonlyArray2<'_, f64>>,
+    ) -> PyResult<Self> {
+        let key: [u8; 32] = key
+            .as_bytes()
+            .try_into()
+            .map_err(|_| named(py, "SamplingError", "key must be 32 bytes".into()))?;
+        let boundary = match boundary {
+            "reflect" => Boundary::Reflect,
+            "reject" => Boundary::Reject,
+            "clip" => Boundary::Clip,
+            other => {
+                let message = format!("boundary must be 'reflect', 'reject' or 'clip', not {other:?}");
+                return Err(named(py, "SamplingError", message));
+            }
+        };
+        let start = match start {
+            Some(start) if start.shape() != [chains, energy.inner.bounds().len()] => {
+                let message = format!(
+                    "start has shape {:?}, not (chains, columns) = ({chains}, {})",
+                    start.shape(),
+                    energy.inner.bounds().len()
+                );
+                return Err(named(py, "SamplingError", message));
+            }
+            Some(start) => Some(start.as_array().iter().copied().collect()),
+            None => None,
+        };
+        let settings =
+            driver::Settings { key, chains, temperature, warmup, draws, thin, boundary, threads, start };
+        let energy = energy.inner.clone();
+        let run = detached(py, || driver::Run::new(energy, kernel.0, settings))?;
+        Ok(Self { inner: Mutex::new(Some(run)) })
+    }
+
+    /// Runs for about this long with the GIL released; true when every chain has finished.
+    fn advance(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
+        let time = Duration::try_from_secs_f64(seconds)
+            .map_err(|_| named(py, "SamplingError", format!("cannot advance by {seconds} seconds")))?;
+        detached(py, || self.with(|run| run.advance(time)))
+    }
+
+    fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {
+        detached(py, || self.with(|run| run.progress()))
+    }
+
+    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let sample = detached(py, || {
+            let run = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            run.map(driver::Run::finish).ok_or_else(over)
+        })?;
+        let chains = sample.steps.len();
+        let columns = if sample.n == 0 { 0 } else { sample.draws.len() / (chains * sample.n) };
+        let out = PyDict::new(py);
+        out.set_item("draws", sample.draws.into_pyarray(py).reshape([chains, sample.n, columns])?)?;
+        out.set_item("energies", sample.energies.into_pyarray(py).reshape([chains, sample.n])?)?;
+        out.set_item("nonfinite", integers(py, sample.nonfinite))?;
+        out.set_item("steps", integers(py, sample.steps))?;
+        out.set_item("seconds_warmup", sample.seconds_warmup)?;
+        out.set_item("seconds_sampling", sample.seconds_sampling)?;
+        out.set_item("exact", sample.exact)?;
+        let kernels = PyList::empty(py);
+        for report in sample.kernels {
+            let kernel = PyDict::new(py);
+            kernel.set_item("name", report.name)?;
+            kernel.set_item("acceptance", report.acceptance.into_pyarray(py))?;
+            kernel.set_item("step", report.step.into_pyarray(py))?;
+            kernel.set_item("steps", integers(py, report.steps))?;
+            kernels.append(kernel)?;
+        }
+        out.set_item("kernels", kernels)?;
+        Ok(out)
+    }
+}
+
+fn integers(py: Python<'_>, values: Vec<u64>) -> Bound<'_, numpy::PyArray1<i64>> {
+    values.into_iter().map(|v| v as i64).collect::<Vec<_>>().into_pyarray(py)
+}
