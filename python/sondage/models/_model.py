@@ -99,7 +99,8 @@ class Model:
         scores = self.score(frame)
         if self.classes is None:
             return scores
-        return as_labels(self.classes).take(np.argmax(scores, axis=1))
+        labels: NDArray[np.generic] = as_labels(self.classes)[np.argmax(scores, axis=1)]
+        return labels
 
     def describe(self) -> str:
         """Say in a sentence what the model is.
