@@ -164,34 +164,35 @@ def convergence_warnings(
                 f"Use chains={MIN_CHAINS} or more.",
             )
         )
-    worst = largest(rhat)
-    if worst is not None and worst > RHAT_GOOD:
+    worst, wanted = largest(rhat), ESS_PER_CHAIN * chains
+    disagree = worst is not None and worst > RHAT_GOOD
+    sizes = [(smallest(values), kind, values) for kind, values in (("bulk", ess), ("tails", tail))]
+    short = next((size for size in sizes if size[0] is not None and size[0] < wanted), None)
+    enough = round_up(max(4 * draws, ESS_PER_CHAIN)) if disagree else draws
+    if short is not None and short[0] is not None:
+        enough = max(enough, round_up(1.1 * draws * wanted / max(short[0], 1.0)))
+    more = f"Ask for draws={enough:,} a chain ({enough - draws:,} more)"
+    if worst is not None and disagree:
         bad = worst > RHAT_BAD
-        where = names[int(np.nanargmax(rhat))]
         found.append(
             Warning(
                 f"The chains {'disagree' if bad else 'do not quite agree yet'}: R-hat is "
-                f"{rhat_text(worst)} for {where} (at most {RHAT_GOOD} is wanted).",
-                f"Ask for draws={round_up(max(4 * draws, ESS_PER_CHAIN)):,} and look at "
-                "plot.trace(); if it stays, the answer has parts that the chains cannot cross "
-                "between: raise temperature or use another kernel.",
+                f"{rhat_text(worst)} for {names[int(np.nanargmax(rhat))]} "
+                f"(at most {RHAT_GOOD} is wanted).",
+                f"{more} and look at plot.trace(); if it stays, the answer has parts that the "
+                "chains cannot cross between: raise temperature or use another kernel.",
                 "serious" if bad else "caution",
             )
         )
-    for kind, values in (("the bulk", ess), ("the tails", tail)):
-        least = smallest(values)
-        wanted = ESS_PER_CHAIN * chains
-        if least is not None and least < wanted:
-            where = names[int(np.nanargmin(values))]
-            enough = round_up(1.1 * draws * wanted / max(least, 1.0))
-            found.append(
-                Warning(
-                    f"The draws are worth only {count(least)} independent ones in {kind} of "
-                    f"{where} ({count(wanted)} are wanted).",
-                    f"Ask for draws={enough:,} a chain ({enough - draws:,} more).",
-                )
+    if short is not None:
+        least, kind, values = short
+        found.append(
+            Warning(
+                f"The draws are worth only {count(least)} independent ones in the {kind} of "
+                f"{names[int(np.nanargmin(values))]} ({count(wanted)} are wanted).",
+                f"{more}.",
             )
-            break
+        )
     return found
 
 

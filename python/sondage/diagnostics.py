@@ -172,4 +172,4 @@ def _unique_share(draws: NDArray[np.float64]) -> float | None:
         return None
     rows = np.ascontiguousarray(draws + 0.0).reshape(chains * n, width)
     distinct = int(np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * width)))).size)
-    return distinct / (chains * n)
+    return float(distinct / (chains * n))

@@ -87,6 +87,15 @@ def test_trace_has_a_line_per_chain_for_g_and_every_free_column(answer) -> None:
     np.testing.assert_array_equal(figure.axes[1].lines[2].get_ydata(), answer.draws[2, :, 0])
 
 
+@pytest.mark.parametrize("chains", [1, 8, 9])
+def test_chains_are_named_while_their_colours_differ(make_answer, chains) -> None:
+    figure = make_answer(draws=5, chains=chains).plot.trace()
+    colours = {line.get_color() for line in figure.axes[0].lines}
+    assert len(colours) == min(chains, 8)
+    assert [len(box.get_texts()) for box in figure.legends] == ([chains] if chains <= 8 else [])
+    assert ("9 chains" in words(figure)) == (chains == 9)
+
+
 def test_long_traces_are_thinned(make_answer) -> None:
     line = make_answer(draws=4001).plot.trace().axes[0].lines[0]
     assert 300 < len(line.get_xdata()) <= 400

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sondage.plot.style import CHAINS, Grid, dress, legend, message
+from sondage.plot.style import CHAINS, INK, LEGEND, MUTED, TICK, Grid, dress, legend, message
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,17 +45,20 @@ def traces(answer: Answer, most: int | None = None) -> Figure:
                 color=CHAINS[chain % len(CHAINS)],
                 linewidth=0.5,
                 alpha=0.75,
-                label=f"chain {chain}" if chain < len(CHAINS) else None,
+                label=f"chain {chain}",
                 rasterized=True,
             )
         axes.set_xlim(0, max(draws - 1, 1))
         dress(axes, "G (energy)" if name == "G" and axes is panels[0] else name, values=True)
-    legend(figure, panels[0], len(CHAINS), x=0.0)
-    for box in figure.legends:
-        for line in box.get_lines():
+    if chains <= len(CHAINS):
+        legend(figure, panels[0], len(CHAINS), x=0.0)
+        for line in figure.legends[0].get_lines():
             line.set(linewidth=2.0, alpha=1.0)
+    else:
+        note = f"{chains} chains; their colours repeat"
+        figure.text(0.0, 1.0, note, fontsize=LEGEND, color=INK, va="top")
     for axes in panels[-across:]:
-        axes.set_xlabel("draw", fontsize=7.0, color="#6b7785", labelpad=1.0)
+        axes.set_xlabel("draw", fontsize=TICK, color=MUTED, labelpad=1.0)
     return figure
 
 

@@ -93,7 +93,7 @@ def numbers(answer: Answer) -> list[tuple[str, str, str]]:
         (text.count(chains * draws), "draws", f"{text.plural(chains, 'chain')} × {draws:,}"),
         (text.rhat(found.rhat_max), "largest R-hat", "at most 1.01 is wanted"),
         (text.count(found.ess_min), "smallest ESS", f"{100 * chains:,} or more is wanted"),
-        (text.percent(found.share_valid), "valid draws", "confirmed by the model itself"),
+        (text.percent(found.share_valid), "valid draws", "re-predicted where asked"),
         (text.number(energy), "mean of G", f"at τ = {answer.settings.temperature:g}"),
         (text.count(found.steps_per_second), "steps a second", "all chains together"),
     ]
@@ -212,8 +212,8 @@ def settings(answer: Answer) -> Table:
         ("seed", str(used.seed)),
         ("threads", str(used.threads)),
         ("time limit", "none" if used.max_seconds is None else f"{used.max_seconds:g} s"),
-        ("time for warm-up", f"{statistics.seconds_warmup:.2f} s"),
-        ("time for sampling", f"{statistics.seconds_sampling:.2f} s"),
+        ("time for warm-up", f"{text.number(statistics.seconds_warmup, 3)} s"),
+        ("time for sampling", f"{text.number(statistics.seconds_sampling, 3)} s"),
         ("created", used.created),
     ]
     return Table(header=("setting", "value"), rows=tuple(row for row in rows if row[1]))
