@@ -18,6 +18,7 @@ from sondage.ask import ask
 from sondage.errors import MissingDependencyError
 from sondage.models import as_model
 from sondage.questions import Question, fixed_label, prediction_risky
+from sondage.report import Section
 from sondage.space import Continuous, Space
 
 if TYPE_CHECKING:
@@ -189,12 +190,6 @@ def run(
     """
     start = perf_counter()
     problem = wine_problem()
-    try:
-        from sondage.report import Section
-    except ImportError as error:
-        raise MissingDependencyError(
-            "the demo's report needs matplotlib and jinja2: pip install 'sondage[demo]'"
-        ) from error
     answer = ask(
         problem.question,
         problem.space,

@@ -155,9 +155,9 @@ def random_walk(
     rng: np.random.Generator,
     *,
     temperature: float = 1 / 50,
-    scale: float = 0.2,
+    scale: float = 0.5,
 ) -> Floats:
-    """Run one chain of plain Metropolis with Gaussian steps, refusing points outside the box.
+    """Run one chain of plain Metropolis with Gaussian steps, reflected at the box.
 
     Parameters
     ----------
@@ -168,7 +168,8 @@ def random_walk(
     rng : numpy.random.Generator
     temperature : float
     scale : float
-        Standard deviation of a step in every column.
+        Standard deviation of a step in every column. The default gave the most effective draws per
+        step on the wine question, out of 0.05 to 0.5, reflected or refused at the box.
 
     Returns
     -------
@@ -178,10 +179,9 @@ def random_walk(
     here = float(energy(x[None, :])[0])
     trajectory = np.empty((steps, x.size))
     for i in range(steps):
-        proposal = x + scale * rng.standard_normal(x.size)
+        proposal = 1.0 - np.abs(1.0 - np.mod(x + scale * rng.standard_normal(x.size), 2.0))
         there = float(energy(proposal[None, :])[0])
-        inside = bool(np.all((proposal >= 0) & (proposal <= 1)))
-        if rng.random() < np.exp(min(0.0, (here - there) / temperature)) and inside:
+        if rng.random() < np.exp(min(0.0, (here - there) / temperature)):
             x, here = proposal, there
         trajectory[i] = x
     return trajectory

@@ -17,7 +17,7 @@ from sondage.bench.paper_reference import paper_mala, random_walk, wine_energy
 from sondage.bench.result import BenchResult, Measurement, timed
 from sondage.convergence import convergence
 from sondage.demo import TEMPERATURE, WineProblem, wine_problem
-from sondage.kernels import MALA, Conditional, Kernel, RandomWalk, Smoothed
+from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk, Smoothed
 
 if TYPE_CHECKING:
     from sondage.answer import Answer
@@ -44,9 +44,16 @@ class _Work:
 
 WORK: Final = (
     _Work("RandomWalk", RandomWalk(), 4_000, 50),
+    _Work("RandomWalk(0.5)", RandomWalk(0.5), 4_000, 20),
     _Work("MALA, closed form", MALA(drift="closed_form"), 2_000, 20),
     _Work("MALA, smoothed shared", MALA(drift=Smoothed()), 1_000, 20),
     _Work("Conditional", Conditional(), 4_000, 1),
+    _Work(
+        "Conditional and RandomWalk(0.5), 1 : 4",
+        Mixture(Conditional(), RandomWalk(0.5), weights=[1, 4]),
+        4_000,
+        5,
+    ),
     _Work("auto", None, 4_000, 1),
 )
 
@@ -135,7 +142,7 @@ def _ess_per_step(
         kept.append(sampler(energy, start, MIXING_STEPS, rng)[MIXING_STEPS // 4 :])
     draws = np.stack(kept)
     smallest = float(convergence(draws).ess_bulk.min())
-    return smallest / (draws.shape[0] * draws.shape[1])
+    return smallest / draws[:, :, 0].size
 
 
 def _measure(problem: WineProblem, work: _Work, *, threads: int) -> tuple[Measurement, Answer]:
