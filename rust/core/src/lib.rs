@@ -32,6 +32,8 @@
 //! # Ok::<(), sondage_core::error::Error>(())
 //! ```
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 pub mod adapt;
 pub mod drift;
 pub mod driver;

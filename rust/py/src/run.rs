@@ -100,7 +100,7 @@ impl Run {
             run.map(driver::Run::finish).ok_or_else(over)
         })?;
         let chains = sample.steps.len();
-        let columns = if sample.n == 0 { 0 } else { sample.draws.len() / (chains * sample.n) };
+        let columns = sample.columns;
         let out = PyDict::new(py);
         out.set_item("draws", sample.draws.into_pyarray(py).reshape([chains, sample.n, columns])?)?;
         out.set_item("energies", sample.energies.into_pyarray(py).reshape([chains, sample.n])?)?;

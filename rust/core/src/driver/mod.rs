@@ -54,6 +54,7 @@ pub struct Run {
 pub struct Sample {
     /// Rows kept by every chain: chains that stopped unequally are cut to the shortest.
     pub n: usize,
+    pub columns: usize,
     /// `(chain, draw, column)`, `chains × n × columns`.
     pub draws: Vec<f64>,
     /// `(chain, draw)`.
@@ -225,6 +226,7 @@ impl Run {
             .collect();
         Sample {
             n,
+            columns: d,
             nonfinite: per_chain(&|b, lane| b.movers().iter().map(|m| m.tally().nonfinite[lane]).sum()),
             steps: per_chain(&|b, _| b.step()),
             draws,

@@ -9,6 +9,8 @@ mod forest;
 mod slice;
 mod smooth;
 mod traverse;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub(crate) use bits::fill_lanes;

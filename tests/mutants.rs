@@ -1,0 +1,67 @@
+//! Deliberate faults must fail the oracles (MATH.md section 11, item 8): proof that the oracles bite.
+//!
+//! `cargo nextest run --features mutants --test mutants`: each test runs in a process of its own, since a
+//! fault is committed by the whole process.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![cfg(feature = "mutants")]
+
+mod common;
+
+use common::{small_tree_leaves, step_function, truncated_normal};
+use sondage_core::drift::Drift;
+use sondage_core::kernel::Spec;
+use sondage_core::mutant::{Fault, commit};
+use sondage_core::space::Boundary;
+
+/// Above every bound of `tests/oracles.rs`, with room.
+const CAUGHT: f64 = 6.0;
+
+const WALK: Spec = Spec::RandomWalk { scale: Some(0.4) };
+const MALA: Spec = Spec::Mala { step: Some(0.4), drift: Drift::Gradient, precondition: true };
+
+fn caught(fault: Fault, score: impl Fn() -> f64) {
+    commit(Some(fault));
+    let score = score().abs();
+    commit(None);
+    assert!(score > CAUGHT, "{fault:?} went unnoticed: {score}");
+}
+
+#[test]
+fn drop_the_reverse_density() {
+    caught(Fault::DropReverse, || truncated_normal(&MALA, Boundary::Reflect, 100_000, 40));
+}
+
+#[test]
+fn flip_the_ratio() {
+    caught(Fault::FlipRatio, || truncated_normal(&MALA, Boundary::Reflect, 100_000, 40));
+}
+
+#[test]
+fn forget_the_fold() {
+    caught(Fault::ForgetFold, || truncated_normal(&MALA, Boundary::Reflect, 100_000, 40));
+}
+
+#[test]
+fn forget_the_temperature() {
+    caught(Fault::ForgetTemperature, || truncated_normal(&WALK, Boundary::Reject, 100_000, 40));
+}
+
+#[test]
+fn mismatch_noise_and_density() {
+    caught(Fault::HalveNoise, || truncated_normal(&MALA, Boundary::Reflect, 100_000, 40));
+}
+
+#[test]
+fn accept_everything() {
+    caught(Fault::AcceptAll, || step_function(&WALK, Boundary::Reflect, 40));
+}
+
+#[test]
+fn forget_the_intervals_masses() {
+    caught(Fault::ForgetMass, || small_tree_leaves(&Spec::Conditional, Boundary::Reflect, 12, false));
+}
+
+#[test]
+fn draw_uniformly_in_spite_of_a_localizer() {
+    caught(Fault::UniformInside, || truncated_normal(&Spec::Conditional, Boundary::Reflect, 100_000, 1));
+}

@@ -1,0 +1,119 @@
+//! The same seed gives the same bytes, whatever else runs beside a chain.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{energy, output_as_energy, tree};
+use sondage_core::drift::{Drift, Noise};
+use sondage_core::driver::{Run, Sample, Settings};
+use sondage_core::kernel::Spec;
+use sondage_core::question::{Energy, Localizer};
+use sondage_core::simd::Level;
+use sondage_core::space::Boundary;
+
+fn question() -> Energy {
+    let leaf = (0, 0.0, -1, -1);
+    let model = tree(
+        2,
+        &[(0, 0.4, 1, 4), (1, 0.7, 2, 3), leaf, leaf, (1, 0.2, 5, 6), leaf, leaf],
+        &[&[0.0], &[0.0], &[0.2], &[1.5], &[0.0], &[0.9], &[0.3]],
+    );
+    let near = Localizer::new(0.5, 1, vec![0.3, 0.6], vec![1.0, 1.0]).unwrap();
+    energy(&[(0.0, 1.0); 2], Some(model), vec![output_as_energy()], vec![near])
+}
+
+fn kernels() -> Vec<Spec> {
+    let smoothed = |noise| Drift::Smoothed { sigma: None, directions: 2, noise };
+    let mala = |drift| Spec::Mala { step: None, drift, precondition: true };
+    vec![
+        Spec::RandomWalk { scale: None },
+        Spec::Conditional,
+        mala(Drift::ClosedForm { sigma: None }),
+        mala(smoothed(Noise::Shared)),
+        mala(smoothed(Noise::Frozen)),
+        mala(smoothed(Noise::Fresh)),
+        Spec::Mixture { kernels: vec![Spec::Conditional, Spec::RandomWalk { scale: None }], weights: vec![1.0, 2.0] },
+    ]
+}
+
+fn settings(chains: usize, threads: usize) -> Settings {
+    Settings {
+        key: [5; 32],
+        chains,
+        temperature: 0.3,
+        warmup: 60,
+        draws: 40,
+        thin: 2,
+        boundary: Boundary::Reflect,
+        threads,
+        start: None,
+    }
+}
+
+fn run(energy: Energy, spec: &Spec, settings: Settings, slice: Duration) -> Sample {
+    let mut run = Run::new(Arc::new(energy), spec.clone(), settings).unwrap();
+    while !run.advance(slice) {}
+    run.finish()
+}
+
+fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn threads_and_time_slices_change_nothing() {
+    for spec in kernels() {
+        let one = run(question(), &spec, settings(19, 1), Duration::from_secs(1));
+        for threads in [2, 4] {
+            let many = run(question(), &spec, settings(19, threads), Duration::from_micros(200));
+            assert_eq!(bits(&one.draws), bits(&many.draws), "{spec:?} on {threads} threads");
+            assert_eq!(bits(&one.energies), bits(&many.energies));
+        }
+    }
+}
+
+#[test]
+fn a_chain_does_not_depend_on_its_neighbours() {
+    for spec in kernels() {
+        let few = run(question(), &spec, settings(3, 1), Duration::from_secs(1));
+        let many = run(question(), &spec, settings(64, 2), Duration::from_secs(1));
+        assert_eq!(bits(&few.draws), bits(&many.draws[..few.draws.len()]), "{spec:?}");
+    }
+}
+
+#[test]
+fn every_instruction_set_gives_the_same_bytes() {
+    for spec in kernels() {
+        let best = run(question(), &spec, settings(5, 1), Duration::from_secs(1));
+        for level in Level::available() {
+            let other = run(question().at_level(level), &spec, settings(5, 1), Duration::from_secs(1));
+            assert_eq!(bits(&best.draws), bits(&other.draws), "{spec:?} at {level:?}");
+        }
+    }
+}
+
+#[test]
+fn chains_are_pairwise_different_and_neighbouring_keys_share_none() {
+    for spec in kernels() {
+        let a = run(question(), &spec, settings(8, 1), Duration::from_secs(1));
+        let mut key = [5; 32];
+        key[0] = 6;
+        let b = run(question(), &spec, Settings { key, ..settings(8, 1) }, Duration::from_secs(1));
+        let mut chains: Vec<Vec<u64>> = a.draws.chunks(80).chain(b.draws.chunks(80)).map(bits).collect();
+        chains.sort();
+        chains.dedup();
+        assert_eq!(chains.len(), 16, "{spec:?}");
+    }
+}
+
+#[test]
+fn kept_energies_are_those_of_the_kept_rows() {
+    for spec in kernels() {
+        let sample = run(question(), &spec, settings(8, 1), Duration::from_secs(1));
+        let again = question().evaluate(&sample.draws).unwrap();
+        assert_eq!(bits(&sample.energies), bits(&again), "{spec:?}");
+    }
+}
