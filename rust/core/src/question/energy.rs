@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::localizer::Localizer;
-use super::loss::{Loss, Term};
+use super::loss::{Loss, Outputs, Term};
 use crate::error::{Error, Result};
 use crate::model::tree::{Forest, Member, Slice, SmoothState, SweepState, TreeEnsemble, fill_lanes};
 use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch};
@@ -244,8 +244,8 @@ impl Energy {
         for term in &self.parts.terms {
             let first = self.first_slot[term.model];
             let n = self.parts.models[term.model].n_outputs();
-            let output = |k: usize| self.forest.output(s, first + k, s.load_u(&sums[first + k]));
-            g = s.add(g, s.mul(s.splat(term.weight), term.loss.value(s, output, n)));
+            let outputs = OfSums { forest: &self.forest, first, sums: &sums[first..first + n] };
+            g = s.mul_add(s.splat(term.weight), term.loss.value(s, &outputs), g);
         }
         g
     }
@@ -255,6 +255,25 @@ fn compile(parts: &Parts, lower: &[f64], upper: &[f64], kinks: &[Vec<f64>]) -> R
     let members: Vec<Member<'_>> =
         parts.models.iter().zip(&parts.columns).map(|(model, columns)| Member { model, columns }).collect();
     Forest::new(&members, lower, upper, kinks)
+}
+
+/// One model's outputs, from the sums in its slots.
+struct OfSums<'a> {
+    forest: &'a Forest,
+    first: usize,
+    sums: &'a [Lanes<u64>],
+}
+
+impl<S: Simd> Outputs<S> for OfSums<'_> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.sums.len()
+    }
+
+    #[inline(always)]
+    fn get(&self, s: S, k: usize) -> S::F {
+        self.forest.output(s, self.first + k, s.load_u(&self.sums[k]))
+    }
 }
 
 struct AtSums<'a> {

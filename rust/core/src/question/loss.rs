@@ -24,6 +24,12 @@ pub enum Loss {
     RequireBand { lower: f64, upper: f64 },
 }
 
+/// Where a loss reads a model's outputs; every method is `#[inline(always)]` (see `simd::Op`).
+pub(crate) trait Outputs<S: Simd> {
+    fn len(&self) -> usize;
+    fn get(&self, s: S, k: usize) -> S::F;
+}
+
 impl Loss {
     /// # Errors
     /// [`Error::Question`] when the model has no such output or a number is out of range.
@@ -59,27 +65,28 @@ impl Loss {
     }
 
     #[inline(always)]
-    pub(crate) fn value<S: Simd>(&self, s: S, outputs: impl Fn(usize) -> S::F, n_outputs: usize) -> S::F {
+    pub(crate) fn value<S: Simd>(&self, s: S, outputs: &impl Outputs<S>) -> S::F {
+        let n_outputs = outputs.len();
         let zero = s.splat(0.0);
         match *self {
-            Loss::CrossEntropy { label } => s.sub(zero, math::ln(s, outputs(label))),
+            Loss::CrossEntropy { label } => s.sub(zero, math::ln(s, outputs.get(s, label))),
             Loss::Hinge { label } => {
                 let mut rival = s.splat(f64::NEG_INFINITY);
                 for k in (0..n_outputs).filter(|&k| k != label) {
-                    rival = s.max(outputs(k), rival);
+                    rival = s.max(outputs.get(s, k), rival);
                 }
-                s.max(s.sub(s.splat(1.0), s.sub(outputs(label), rival)), zero)
+                s.max(s.sub(s.splat(1.0), s.sub(outputs.get(s, label), rival)), zero)
             }
             Loss::Squared { label, scale } => {
-                let r = s.div(s.sub(s.splat(1.0), outputs(label)), s.splat(scale));
+                let r = s.div(s.sub(s.splat(1.0), outputs.get(s, label)), s.splat(scale));
                 s.mul(r, r)
             }
             Loss::Band { lower, upper, scale } => {
-                let r = s.div(distance(s, outputs(0), lower, upper), s.splat(scale));
+                let r = s.div(distance(s, outputs.get(s, 0), lower, upper), s.splat(scale));
                 s.mul(s.splat(0.5), s.mul(r, r))
             }
             Loss::Level { output, level, power } => {
-                let r = s.abs(s.sub(outputs(output), s.splat(level)));
+                let r = s.abs(s.sub(outputs.get(s, output), s.splat(level)));
                 if power == 2.0 {
                     s.mul(r, r)
                 } else if power == 1.0 {
@@ -91,26 +98,26 @@ impl Loss {
             Loss::NegativeEntropy => {
                 let mut sum = zero;
                 for k in 0..n_outputs {
-                    let p = outputs(k);
+                    let p = outputs.get(s, k);
                     let term = s.mul(p, math::ln(s, p));
                     sum = s.add(sum, s.select(s.lt(zero, p), term, zero));
                 }
                 sum
             }
             Loss::RequireLabel { label } => {
-                let ours = outputs(label);
+                let ours = outputs.get(s, label);
                 let mut broken = s.lt(zero, zero);
                 for k in 0..n_outputs {
                     if k < label {
-                        broken = s.or_m(broken, s.le(ours, outputs(k)));
+                        broken = s.or_m(broken, s.le(ours, outputs.get(s, k)));
                     } else if k > label {
-                        broken = s.or_m(broken, s.lt(ours, outputs(k)));
+                        broken = s.or_m(broken, s.lt(ours, outputs.get(s, k)));
                     }
                 }
                 s.select(broken, s.splat(f64::INFINITY), zero)
             }
             Loss::RequireBand { lower, upper } => {
-                let y = outputs(0);
+                let y = outputs.get(s, 0);
                 let inside = s.and_m(s.le(s.splat(lower), y), s.le(y, s.splat(upper)));
                 s.select(inside, zero, s.splat(f64::INFINITY))
             }
@@ -186,8 +193,18 @@ mod tests {
     use super::*;
     use crate::simd::math::Scalar;
 
+    impl Outputs<Scalar> for &[f64] {
+        fn len(&self) -> usize {
+            <[f64]>::len(self)
+        }
+
+        fn get(&self, _: Scalar, k: usize) -> f64 {
+            self[k]
+        }
+    }
+
     fn value(loss: Loss, outputs: &[f64]) -> f64 {
-        loss.value(Scalar, |k| outputs[k], outputs.len())
+        loss.value(Scalar, &outputs)
     }
 
     #[test]

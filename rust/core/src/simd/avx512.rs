@@ -41,6 +41,7 @@ impl Simd for Avx512 {
         mul(a: F, b: F) -> F = _mm512_mul_pd;
         div(a: F, b: F) -> F = _mm512_div_pd;
         sqrt(a: F) -> F = _mm512_sqrt_pd;
+        mul_add(a: F, b: F, c: F) -> F = _mm512_fmadd_pd;
         min(a: F, b: F) -> F = _mm512_min_pd;
         max(a: F, b: F) -> F = _mm512_max_pd;
         abs(a: F) -> F = _mm512_abs_pd;

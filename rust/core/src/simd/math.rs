@@ -32,24 +32,23 @@ const EXP: [f64; 12] = [
 #[inline(always)]
 pub fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     let clamped = s.max(s.min(x, s.splat(710.0)), s.splat(-746.0));
-    let shifted = s.add(s.mul(clamped, s.splat(LOG2_E)), s.splat(ROUND));
+    let shifted = s.mul_add(clamped, s.splat(LOG2_E), s.splat(ROUND));
     let n = s.sub(shifted, s.splat(ROUND));
-    let r = s.sub(s.sub(clamped, s.mul(n, s.splat(LN2_HI))), s.mul(n, s.splat(LN2_LO)));
+    let r = s.mul_add(n, s.splat(-LN2_LO), s.mul_add(n, s.splat(-LN2_HI), clamped));
     let r2 = s.mul(r, r);
     // Even and odd coefficients apart: two short chains instead of a long one.
     let mut even = s.splat(EXP[10]);
     let mut odd = s.splat(EXP[11]);
     let mut k = 8;
     loop {
-        even = s.add(s.mul(even, r2), s.splat(EXP[k]));
-        odd = s.add(s.mul(odd, r2), s.splat(EXP[k + 1]));
+        even = s.mul_add(even, r2, s.splat(EXP[k]));
+        odd = s.mul_add(odd, r2, s.splat(EXP[k + 1]));
         if k == 0 {
             break;
         }
         k -= 2;
     }
-    let tail = s.mul(r2, s.add(even, s.mul(odd, r)));
-    let p = s.add(s.splat(1.0), s.add(r, tail));
+    let p = s.add(s.splat(1.0), s.mul_add(r2, s.mul_add(odd, r, even), r));
     // 2^n in two factors, so that results below the normal range round once, at the end.
     let m = s.add_u(s.sub_u(s.to_bits(shifted), s.splat_u(ROUND.to_bits())), s.splat_u(2048));
     let m1 = s.shr_u::<1>(m);
@@ -87,16 +86,12 @@ pub fn ln<S: Simd>(s: S, x: S::F) -> S::F {
     let ratio = s.div(f, s.add(s.splat(2.0), f));
     let z = s.mul(ratio, ratio);
     let w = s.mul(z, z);
-    let even = s.mul(w, s.add(s.splat(LG[1]), s.mul(w, s.add(s.splat(LG[3]), s.mul(w, s.splat(LG[5]))))));
-    let odd = s.mul(
-        z,
-        s.add(
-            s.splat(LG[0]),
-            s.mul(w, s.add(s.splat(LG[2]), s.mul(w, s.add(s.splat(LG[4]), s.mul(w, s.splat(LG[6])))))),
-        ),
-    );
-    let rest = s.add(s.mul(ratio, s.add(half_square, s.add(even, odd))), s.mul(k, s.splat(LN2_LO)));
-    let value = s.add(s.add(s.sub(rest, half_square), f), s.mul(k, s.splat(LN2_HI)));
+    let c = |i: usize| s.splat(LG[i]);
+    let even = s.mul(w, s.mul_add(w, s.mul_add(w, c(5), c(3)), c(1)));
+    let odd = s.mul_add(w, s.mul_add(w, s.mul_add(w, c(6), c(4)), c(2)), c(0));
+    let series = s.add(half_square, s.mul_add(z, odd, even));
+    let rest = s.mul_add(ratio, series, s.mul(k, s.splat(LN2_LO)));
+    let value = s.mul_add(k, s.splat(LN2_HI), s.add(s.sub(rest, half_square), f));
     let finite = s.select(s.lt(x, s.splat(f64::INFINITY)), value, x);
     let positive = s.select(s.lt(s.splat(0.0), x), finite, s.splat(f64::NAN));
     let zero = s.and_m(s.le(x, s.splat(0.0)), s.le(s.splat(0.0), x));
@@ -142,7 +137,7 @@ fn scaled_erfc<S: Simd>(s: S, z: S::F) -> S::F {
     let u2 = s.mul(s.splat(2.0), s.sub(s.mul(s.splat(2.0), t), s.splat(1.0)));
     let (mut d, mut dd) = (s.splat(0.0), s.splat(0.0));
     for k in (1..ERFC.len()).rev() {
-        let next = s.add(s.sub(s.mul(u2, d), dd), s.splat(ERFC[k]));
+        let next = s.add(s.mul_add(u2, d, s.sub(s.splat(0.0), dd)), s.splat(ERFC[k]));
         dd = d;
         d = next;
     }

@@ -1,7 +1,7 @@
 //! Eight chains side by side: lane types, the operations the hot loops need, and run-time dispatch.
 //!
-//! Every operation is one IEEE operation (or exact integer arithmetic) per lane and none is fused,
-//! so each level gives the same bits; `tests/simd_levels.rs` holds them to it.
+//! Every operation is one IEEE operation (or exact integer arithmetic) per lane, fused only where the code
+//! says `mul_add`, so each level gives the same bits; `tests/streams.rs` holds them to it.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -56,6 +56,8 @@ pub trait Simd: Copy {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
     fn sqrt(self, a: Self::F) -> Self::F;
+    /// `a · b + c`, rounded once.
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `if a < b { a } else { b }`: a NaN in `a` gives `b`.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// `if a > b { a } else { b }`: a NaN in `a` gives `b`.
@@ -132,6 +134,7 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
                 && is_x86_feature_detected!("bmi1")
                 && is_x86_feature_detected!("bmi2")
                 && is_x86_feature_detected!("lzcnt")
@@ -167,14 +170,14 @@ pub fn dispatch<O: Op>(level: Level, op: O) -> O::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512cd,avx2,bmi1,bmi2,lzcnt")]
+#[target_feature(enable = "avx512f,avx512dq,avx512cd,avx2,fma,bmi1,bmi2,lzcnt")]
 unsafe fn run_avx512<O: Op>(op: O) -> O::Output {
     // SAFETY: this function runs only where its features are available.
     op.call(unsafe { avx512::Avx512::new() })
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt")]
 unsafe fn run_avx2<O: Op>(op: O) -> O::Output {
     op.call(Portable)
 }

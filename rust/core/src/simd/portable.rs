@@ -67,6 +67,14 @@ impl Simd for Portable {
         map(a, f64::sqrt)
     }
     #[inline(always)]
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        let mut out = Lanes([0.0; LANES]);
+        for lane in 0..LANES {
+            out.0[lane] = a.0[lane].mul_add(b.0[lane], c.0[lane]);
+        }
+        out
+    }
+    #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |a, b| if a < b { a } else { b })
     }

@@ -34,6 +34,9 @@ impl Simd for Scalar {
     fn sqrt(self, a: f64) -> f64 {
         a.sqrt()
     }
+    fn mul_add(self, a: f64, b: f64, c: f64) -> f64 {
+        a.mul_add(b, c)
+    }
     fn min(self, a: f64, b: f64) -> f64 {
         if a < b { a } else { b }
     }

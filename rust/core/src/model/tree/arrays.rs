@@ -148,7 +148,7 @@ impl TreeEnsemble {
 
     /// The double that a sum of leaf values stands for.
     pub(crate) fn output(&self, k: usize, sum: i64) -> f64 {
-        self.parts.base[k] + sum as f64 * self.unit
+        (sum as f64).mul_add(self.unit, self.parts.base[k])
     }
 }
 

@@ -95,8 +95,6 @@ pub(super) struct Split {
     pub(super) tree: u32,
     /// Position of `tree` in the column's `used`.
     pub(super) local: u32,
-    /// Where its outputs stand among those of all trees in `used`, side by side.
-    pub(super) value: u32,
 }
 
 impl Forest {
@@ -214,9 +212,8 @@ impl Forest {
     }
 
     fn build_bits(&mut self) {
-        // (rank, split) per column, before grouping by cut; and the outputs of the trees used so far.
+        // (rank, split) per column, before grouping by cut.
         let mut splits: Vec<Vec<(u32, Split)>> = vec![Vec::new(); self.n_columns];
-        let mut outputs = vec![0; self.n_columns];
         for (index, tree) in self.trees.iter().enumerate() {
             let mut found = Vec::new();
             let leaves = leaf_ranges(&self.nodes, tree.root, &mut found);
@@ -238,11 +235,7 @@ impl Forest {
                 let node = self.nodes[f.node as usize];
                 let left = (u64::MAX >> (64 - (f.middle - f.first))) << f.first;
                 let local = self.columns[node.column as usize].used.len() as u32 - 1;
-                let value = outputs[node.column as usize];
-                splits[node.column as usize].push((node.rank, Split { keep: !left, tree: bit, local, value }));
-            }
-            for &column in &columns {
-                outputs[column as usize] += tree.width;
+                splits[node.column as usize].push((node.rank, Split { keep: !left, tree: bit, local }));
             }
             let stride = if leaves.len() <= 8 { 8 } else { leaves.len() };
             let values = self.bit_values.len() as u32;

@@ -7,7 +7,7 @@
 //! split moves its tree to the next leaf or leaves it where it is.
 
 use super::bits::leaf_value;
-use super::forest::Forest;
+use super::forest::{BitTree, Forest};
 use crate::simd::{Lanes, Level, Op, Simd, dispatch};
 
 /// The intervals of one column for eight rows. Stretch e goes from the cut before `first[e]` to the cut
@@ -38,9 +38,8 @@ pub struct SweepState {
     done: Vec<Lanes<u64>>,
     /// Sums over all trees at the present rows.
     pub(crate) sums: Vec<Lanes<u64>>,
-    /// Scratch of a slice: each tree's word, and its present leaf's values.
+    /// Scratch of a slice: each tree's word, the sums so far, and those of the interval that holds x.
     bits: Vec<Lanes<u64>>,
-    values: Vec<Lanes<u64>>,
     running: Vec<Lanes<u64>>,
     here: Vec<Lanes<u64>>,
     deltas: Vec<Lanes<u64>>,
@@ -170,27 +169,25 @@ impl Op for Walk<'_> {
         let Walk { forest, column, x, walked, state, slice } = self;
         let column = &forest.columns[column];
         let n_slots = forest.slots.len();
-        let SweepState { rest, done, sums, bits, values, running, here, deltas, touched, .. } = state;
+        let SweepState { rest, done, sums, bits, running, here, deltas, touched, .. } = state;
         let x = s.load(x);
-        bits.clear();
-        values.clear();
-        for (local, &tree) in column.used.iter().enumerate() {
-            let word = s.and_u(s.load_u(&done[tree as usize]), s.load_u(&rest[column.words + local]));
-            let tree = &forest.bit_trees[tree as usize];
-            let leaf = s.trailing_zeros(word);
-            push(s, bits, word);
-            for k in 0..tree.width {
-                push(s, values, leaf_value(s, forest, tree, k, leaf));
-            }
+        resize(bits, column.used.len());
+        let rest = &rest[column.words..];
+        for ((word, rest), &tree) in bits.iter_mut().zip(rest).zip(&column.used) {
+            s.store_u(s.and_u(s.load_u(&done[tree as usize]), s.load_u(rest)), word);
         }
-        running.clear();
-        running.resize(n_slots, Lanes::splat(0));
-        here.clear();
-        here.resize(n_slots, Lanes::splat(0));
+        for sums in [&mut *running, &mut *here] {
+            resize(sums, n_slots);
+            sums.fill(Lanes::splat(0));
+        }
         slice.first.clear();
         slice.first.push(0);
-        slice.sums.clear();
-        slice.sums.extend_from_slice(running);
+        // Every cut may begin a stretch.
+        resize(&mut slice.sums, (column.cuts.len() + 1) * n_slots);
+        slice.sums[..n_slots].fill(Lanes::splat(0));
+        // Plain slices: their addresses stay in registers.
+        let (bits, running, here) = (&mut bits[..], &mut running[..], &mut here[..]);
+        let mut end = n_slots;
         for (i, &cut) in column.cuts.iter().enumerate() {
             let mut changed = false;
             for split in &column.splits[column.starts[i] as usize..column.starts[i + 1] as usize] {
@@ -202,15 +199,7 @@ impl Op for Walk<'_> {
                 let lowest = s.and_u(old, s.sub_u(s.splat_u(0), old));
                 if s.any(s.ne_u(s.and_u(lowest, keep), lowest)) {
                     changed = true;
-                    let tree = &forest.bit_trees[split.tree as usize];
-                    let leaf = s.trailing_zeros(new);
-                    for k in 0..tree.width {
-                        let value = leaf_value(s, forest, tree, k, leaf);
-                        let at = &mut values[(split.value + k) as usize];
-                        let sum = &mut running[(tree.slot + k) as usize];
-                        s.store_u(s.add_u(s.load_u(sum), s.sub_u(value, s.load_u(at))), sum);
-                        s.store_u(value, at);
-                    }
+                    move_tree(s, forest, &forest.bit_trees[split.tree as usize], old, new, running);
                 }
             }
             if walked && touched[i] {
@@ -222,13 +211,16 @@ impl Op for Walk<'_> {
             if changed {
                 slice.first.push(i as u32 + 1);
                 let passed = s.lt(s.splat(cut), x);
-                for (sum, here) in running.iter().zip(here.iter_mut()) {
+                let stretch = &mut slice.sums[end..end + n_slots];
+                for ((sum, here), to) in running.iter().zip(here.iter_mut()).zip(stretch) {
                     let sum = s.load_u(sum);
-                    push(s, &mut slice.sums, sum);
+                    s.store_u(sum, to);
                     s.store_u(s.select_u(passed, sum, s.load_u(here)), here);
                 }
+                end += n_slots;
             }
         }
+        slice.sums.truncate(end);
         slice.first.push(column.cuts.len() as u32 + 1);
         // Sums so far count from the lowest interval; the one that holds x must equal the present sum.
         for (sum, here) in sums.iter().zip(here.iter_mut()) {
@@ -242,11 +234,20 @@ impl Op for Walk<'_> {
     }
 }
 
+/// Adds what changes when a tree goes from the exit leaf of `old` to that of `new`.
 #[inline(always)]
-fn push<S: Simd>(s: S, to: &mut Vec<Lanes<u64>>, value: S::U) {
-    let mut lanes = Lanes::splat(0);
-    s.store_u(value, &mut lanes);
-    to.push(lanes);
+fn move_tree<S: Simd>(s: S, forest: &Forest, tree: &BitTree, old: S::U, new: S::U, running: &mut [Lanes<u64>]) {
+    let (from, to) = (s.trailing_zeros(old), s.trailing_zeros(new));
+    let sums = &mut running[tree.slot as usize..(tree.slot + tree.width) as usize];
+    for (k, sum) in sums.iter_mut().enumerate() {
+        let before = leaf_value(s, forest, tree, k as u32, from);
+        let after = leaf_value(s, forest, tree, k as u32, to);
+        s.store_u(s.add_u(s.load_u(sum), s.sub_u(after, before)), sum);
+    }
+}
+
+fn resize(lanes: &mut Vec<Lanes<u64>>, n: usize) {
+    lanes.resize(n, Lanes::splat(0));
 }
 
 struct Commit<'a> {

@@ -80,7 +80,7 @@ impl Op for Smooth<'_> {
             edges_at_cuts(s, forest, x, sigma, state);
             state.outputs.clear();
             for (slot, &constant) in forest.slots.iter().zip(&forest.constant) {
-                state.outputs.push(Lanes::splat(slot.base + constant as f64 * slot.unit));
+                state.outputs.push(Lanes::splat((constant as f64).mul_add(slot.unit, slot.base)));
             }
         }
         state.lower.clear();
