@@ -6,23 +6,35 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{energy, output_as_energy, tree};
+use common::{energy, output_as_energy};
 use sondage_core::drift::{Drift, Noise};
 use sondage_core::driver::{Run, Sample, Settings};
 use sondage_core::kernel::Spec;
+use sondage_core::model::{TreeEnsemble, TreeParts};
 use sondage_core::question::{Energy, Localizer};
+use sondage_core::rng::{Purpose, stream};
 use sondage_core::simd::Level;
 use sondage_core::space::Boundary;
 
+/// Sixty random trees of six leaves: chains that lie apart see different trees move at every cut.
 fn question() -> Energy {
-    let leaf = (0, 0.0, -1, -1);
-    let model = tree(
-        2,
-        &[(0, 0.4, 1, 4), (1, 0.7, 2, 3), leaf, leaf, (1, 0.2, 5, 6), leaf, leaf],
-        &[&[0.0], &[0.0], &[0.2], &[1.5], &[0.0], &[0.9], &[0.3]],
-    );
+    let mut rng = stream(&[77; 32], Purpose::Start, 0);
+    let mut parts = TreeParts { n_features: 2, n_outputs: 1, base: vec![0.0], divisor: 60.0, ..TreeParts::default() };
+    for _ in 0..60 {
+        let root = parts.feature.len() as i64;
+        parts.roots.push(root);
+        parts.first_output.push(0);
+        for node in 0..11 {
+            let split = node < 5;
+            parts.feature.push(if rng.uniform() < 0.5 { 0 } else { 1 });
+            parts.cut.push(rng.uniform());
+            parts.left.push(if split { root + 2 * node + 1 } else { -1 });
+            parts.right.push(if split { root + 2 * node + 2 } else { -1 });
+            parts.value.push(rng.normal());
+        }
+    }
     let near = Localizer::new(0.5, 1, vec![0.3, 0.6], vec![1.0, 1.0]).unwrap();
-    energy(&[(0.0, 1.0); 2], Some(model), vec![output_as_energy()], vec![near])
+    energy(&[(0.0, 1.0); 2], Some(TreeEnsemble::new(parts).unwrap()), vec![output_as_energy()], vec![near])
 }
 
 fn kernels() -> Vec<Spec> {

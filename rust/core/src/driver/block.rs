@@ -28,6 +28,8 @@ pub(super) struct Block {
 struct Scratch {
     drift: Vec<Lanes<f64>>,
     energies: Vec<Lanes<f64>>,
+    /// `State::version` that the last sweep left, if any.
+    swept: Option<u64>,
 }
 
 impl Block {
@@ -45,7 +47,7 @@ impl Block {
             n,
             streams: Streams::new(&settings.key, first as u64),
             mixture: Mixture::new(spec, target, &settings.key),
-            scratch: Scratch { drift: vec![Lanes::splat(0.0); target.bounds.len()], energies: Vec::new() },
+            scratch: Scratch { drift: vec![Lanes::splat(0.0); target.bounds.len()], energies: Vec::new(), swept: None },
             state,
             workspace,
             step: 0,
@@ -157,10 +159,10 @@ impl Block {
                 }
                 Request::Slice { column, first } => {
                     if first {
-                        energy.begin_sweep(&state.x, workspace);
+                        energy.begin_sweep(&state.x, scratch.swept == Some(state.version), workspace);
                     }
                     energy.slice(column, &state.x, workspace, &mut scratch.energies);
-                    let reply = Reply::Slice { first: &workspace.slice.first, energies: &mut scratch.energies };
+                    let reply = Reply::Slice { first: &workspace.slice.first, energies: &scratch.energies };
                     mover.tell(target, phase, state, reply, streams);
                     if let Mover::Conditional(kernel) = mover {
                         energy.commit(column, &state.x[column], kernel.chosen(), workspace);
@@ -169,6 +171,7 @@ impl Block {
                 Request::SweepEnergy => {
                     let g = energy.at_sweep(&state.x, workspace);
                     mover.tell(target, phase, state, Reply::Energy(g), streams);
+                    scratch.swept = Some(state.version);
                 }
             }
         }

@@ -134,26 +134,28 @@ fn guided(
     let mut energies = Vec::new();
     for sweep in 0..SWEEPS {
         let temperature = math::exp1(-9.0 * sweep as f64 / SWEEPS as f64);
-        guide.begin_sweep(x, &mut scratch);
+        guide.begin_sweep(x, sweep > 0, &mut scratch);
         for &d in bounds.free() {
             guide.slice(d, x, &mut scratch, &mut energies);
             let first = &scratch.slice.first;
             let mut chosen = Lanes::splat(0);
             for lane in 0..LANES {
                 let least = energies.iter().map(|g| g[lane]).fold(f64::INFINITY, f64::min);
-                let weight = |e: usize| {
-                    let mass = measures[d].mass(first[e] as usize, first[e + 1] as usize).unwrap_or(0.0);
-                    mass * math::exp1((least - energies[e][lane]) / temperature)
-                };
-                let total: f64 = (0..energies.len()).map(weight).sum();
-                let mut left = streams[lane].uniform() * total;
-                let mut e = 0;
-                while e + 1 < energies.len() && left >= weight(e) {
-                    left -= weight(e);
-                    e += 1;
+                let masses = measures[d].masses();
+                let weight = |e: usize, i: usize| masses[i] * math::exp1((least - energies[e][lane]) / temperature);
+                let intervals =
+                    || (0..energies.len()).flat_map(|e| (first[e]..first[e + 1]).map(move |i| (e, i as usize)));
+                let mut left = streams[lane].uniform() * intervals().map(|(e, i)| weight(e, i)).sum::<f64>();
+                let mut at = (0, 0);
+                for (e, i) in intervals() {
+                    at = (e, i);
+                    if left < weight(e, i) {
+                        break;
+                    }
+                    left -= weight(e, i);
                 }
-                chosen[lane] = e as u64;
-                x[d][lane] = measures[d].draw(first[e] as usize, first[e + 1] as usize, &mut streams[lane]);
+                chosen[lane] = at.0 as u64;
+                x[d][lane] = measures[d].draw(at.1, &mut streams[lane]);
             }
             guide.commit(d, &x[d], &chosen, &mut scratch);
         }

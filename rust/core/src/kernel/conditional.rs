@@ -3,6 +3,7 @@
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::Phase;
 use crate::mutant::{self, Fault};
+use crate::question::ColumnMeasure;
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes, Op, Simd, dispatch, math};
 
@@ -13,8 +14,8 @@ pub struct Conditional {
     swept: bool,
     /// The stretch that each chain chose in the last slice.
     chosen: Lanes<u64>,
-    masses: Vec<f64>,
     cumulative: Vec<Lanes<f64>>,
+    aim: Lanes<f64>,
     pub(super) tally: Tally,
 }
 
@@ -24,8 +25,8 @@ impl Default for Conditional {
             next: 0,
             swept: false,
             chosen: Lanes::splat(0),
-            masses: Vec::new(),
             cumulative: Vec::new(),
+            aim: Lanes::splat(0.0),
             tally: Tally::default(),
         }
     }
@@ -79,53 +80,44 @@ impl Conditional {
         column: usize,
         state: &mut State,
         first: &[u32],
-        energies: &mut [Lanes<f64>],
+        energies: &[Lanes<f64>],
         streams: &mut [Stream; LANES],
     ) {
         let measure = &target.measures[column];
-        self.masses.clear();
-        for (e, ends) in first.windows(2).enumerate() {
-            let (from, to) = (ends[0] as usize, ends[1] as usize);
-            match measure.mass(from, to) {
-                _ if mutant::is(Fault::ForgetMass) => self.masses.push(1.0),
-                Some(mass) => self.masses.push(mass),
-                None => {
-                    self.masses.push(1.0);
-                    let shift = target.temperature * measure.log_mass(from, to);
-                    for lane in 0..LANES {
-                        energies[e][lane] -= shift;
-                    }
-                }
-            }
-        }
         let u = Lanes(std::array::from_fn(|lane| streams[lane].uniform()));
         let pick = Pick {
+            first,
             energies,
-            masses: &self.masses,
+            measure,
             temperature: target.temperature,
-            u,
+            u: &u,
             cumulative: &mut self.cumulative,
+            aim: &mut self.aim,
         };
         self.chosen = dispatch(target.level, pick);
         for lane in 0..LANES {
-            let e = self.chosen[lane] as usize;
-            let (from, to) = (first[e] as usize, first[e + 1] as usize);
-            state.x[column][lane] = if mutant::is(Fault::UniformInside) {
-                measure.draw_uniform(from, to, &mut streams[lane])
-            } else {
-                measure.draw(from, to, &mut streams[lane])
-            };
+            let stretch = self.chosen[lane] as usize;
+            let (from, to) = (first[stretch] as usize, first[stretch + 1] as usize);
+            let before = |i: &usize| self.cumulative[*i][lane] <= self.aim[lane];
+            let interval = (from..to - 1).find(|i| !before(i)).unwrap_or(to - 1);
+            state.x[column][lane] = measure.draw(interval, &mut streams[lane]);
         }
     }
 }
 
-/// The stretch of each lane with `mass · exp(−G/τ)` as its weight.
+/// The stretch of each lane, with the sum over its intervals of `mass · exp(−G/τ)` as its weight.
+///
+/// Where a stretch ends depends on what its neighbours' trees do, so no number may: weights are summed
+/// interval by interval, in the same order whatever the stretches are.
 struct Pick<'a> {
+    first: &'a [u32],
     energies: &'a [Lanes<f64>],
-    masses: &'a [f64],
+    measure: &'a ColumnMeasure,
     temperature: f64,
-    u: Lanes<f64>,
+    u: &'a Lanes<f64>,
+    /// Weight of all intervals up to and including each.
     cumulative: &'a mut Vec<Lanes<f64>>,
+    aim: &'a mut Lanes<f64>,
 }
 
 impl Op for Pick<'_> {
@@ -133,32 +125,51 @@ impl Op for Pick<'_> {
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) -> Lanes<u64> {
-        let Pick { energies, masses, temperature, u, cumulative } = self;
-        let mut least = s.splat(f64::INFINITY);
-        for energy in energies {
-            least = s.min(s.load(energy), least);
-        }
-        cumulative.clear();
-        cumulative.resize(energies.len(), Lanes::splat(0.0));
+        let Pick { first, energies, measure, temperature, u, cumulative, aim } = self;
+        let stretches = || first.windows(2).map(|ends| ends[0] as usize..ends[1] as usize).zip(energies);
+        cumulative.resize(measure.log_masses().len(), Lanes::splat(0.0));
+        let cumulative = &mut cumulative[..];
         let rate = s.splat(-1.0 / temperature);
         let mut total = s.splat(0.0);
-        for ((energy, &mass), to) in energies.iter().zip(masses).zip(cumulative.iter_mut()) {
-            let weight = math::exp(s, s.mul(s.sub(s.load(energy), least), rate));
-            total = s.add(total, s.mul(s.splat(mass), weight));
-            s.store(total, to);
+        if measure.masses().is_empty() {
+            let mut most = s.splat(f64::NEG_INFINITY);
+            for (intervals, energy) in stretches() {
+                let log = s.mul(s.load(energy), rate);
+                for &mass in &measure.log_masses()[intervals] {
+                    most = s.max(s.add(log, s.splat(mass)), most);
+                }
+            }
+            for (intervals, energy) in stretches() {
+                let log = s.sub(s.mul(s.load(energy), rate), most);
+                for i in intervals {
+                    total = s.add(total, math::exp(s, s.add(log, s.splat(measure.log_masses()[i]))));
+                    s.store(total, &mut cumulative[i]);
+                }
+            }
+        } else {
+            let mut least = s.splat(f64::INFINITY);
+            for energy in energies {
+                least = s.min(s.load(energy), least);
+            }
+            for (intervals, energy) in stretches() {
+                let weight = math::exp(s, s.mul(s.sub(s.load(energy), least), rate));
+                for (&mass, to) in measure.masses()[intervals.clone()].iter().zip(&mut cumulative[intervals]) {
+                    let mass = if mutant::is(Fault::ForgetMass) { 1.0 } else { mass };
+                    total = s.mul_add(s.splat(mass), weight, total);
+                    s.store(total, to);
+                }
+            }
         }
+        let goal = s.mul(s.load(u), total);
+        s.store(goal, aim);
         // Stretches whose cumulative weight is at most u · total lie before the chosen one.
-        let aim = s.mul(s.load(&u), total);
         let mut chosen = s.splat_u(0);
-        for cumulative in cumulative.iter() {
-            let before = s.le(s.load(cumulative), aim);
+        for end in &first[1..first.len() - 1] {
+            let before = s.le(s.load(&cumulative[*end as usize - 1]), goal);
             chosen = s.add_u(chosen, s.select_u(before, s.splat_u(1), s.splat_u(0)));
         }
         let mut out = Lanes::splat(0);
         s.store_u(chosen, &mut out);
-        for lane in 0..LANES {
-            out[lane] = out[lane].min(energies.len() as u64 - 1);
-        }
         out
     }
 }

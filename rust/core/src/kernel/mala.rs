@@ -125,7 +125,7 @@ impl Mala {
             for &d in bounds.free() {
                 let p = self.scale(d, lane);
                 let sd = (spread * steps[lane] * target.temperature).sqrt() * p;
-                let mean = state.x[d][lane] - steps[lane] * p * p * self.here[d][lane];
+                let mean = state.x[d][lane] + shift(steps[lane], p, self.here[d][lane], bounds.width(d));
                 let y = mean + sd * streams.propose[lane].normal();
                 let (lower, upper) = (bounds.lower(d), bounds.upper(d));
                 self.proposal[d][lane] = match target.boundary {
@@ -230,7 +230,7 @@ impl Mala {
         for &d in target.bounds.free() {
             let p = self.scale(d, lane);
             let variance = 2.0 * step * target.temperature * p * p;
-            let mean = from[d][lane] - step * p * p * drift[d][lane];
+            let mean = from[d][lane] + shift(step, p, drift[d][lane], target.bounds.width(d));
             let y = to[d][lane];
             log += if target.boundary == Boundary::Reflect && !mutant::is(Fault::ForgetFold) {
                 log_folded_normal(y, mean, variance, target.bounds.lower(d), target.bounds.upper(d))
@@ -264,4 +264,10 @@ impl Mala {
             }
         }
     }
+}
+
+/// `−η P b`, at most one width of the column: a field may be bounded as one likes, and a longer step would
+/// only lose its noise to rounding.
+fn shift(step: f64, scale: f64, drift: f64, width: f64) -> f64 {
+    (-step * scale * scale * drift).clamp(-width, width)
 }

@@ -168,7 +168,7 @@ pub enum Reply<'a> {
     Drift(&'a [Lanes<f64>]),
     EnergyAndDrift(Lanes<f64>, &'a [Lanes<f64>]),
     /// `first` are the ranks of cuts where stretches begin (see `model::tree::Slice`).
-    Slice { first: &'a [u32], energies: &'a mut Vec<Lanes<f64>> },
+    Slice { first: &'a [u32], energies: &'a [Lanes<f64>] },
 }
 
 /// What diagnostics need from one kernel over eight chains, after warm-up.
@@ -208,7 +208,7 @@ impl Mover {
 
     pub fn ask(&mut self, target: &Target, phase: Phase, state: &State, streams: &mut Streams) -> Request {
         match self {
-            Mover::RandomWalk(k) => k.ask(target, state, streams),
+            Mover::RandomWalk(k) => k.ask(target, phase, state, streams),
             Mover::Mala(k) => k.ask(target, phase, state, streams),
             Mover::Conditional(k) => k.ask(target),
         }

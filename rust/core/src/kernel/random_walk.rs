@@ -2,15 +2,14 @@
 
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
-use crate::adapt::{DualAveraging, Phase, Spread};
+use crate::adapt::{Phase, Scales, Spread};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
 use crate::space::{Boundary, fold};
 
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
-    fixed: Option<f64>,
-    scale: DualAveraging,
+    scales: Scales,
     spread: Spread,
     proposal: Vec<Lanes<f64>>,
     outside: [bool; LANES],
@@ -20,12 +19,8 @@ pub struct RandomWalk {
 
 impl RandomWalk {
     pub(super) fn new(fixed: Option<f64>, target: &Target) -> Self {
-        let d = target.bounds.free().len().max(1) as f64;
-        // 0.44 in one dimension, falling to 0.234 in many (Roberts, Gelman and Gilks 1997).
-        let goal = 0.234 + 0.206 / d;
         Self {
-            fixed,
-            scale: DualAveraging::new(fixed.unwrap_or(0.7 / d.sqrt()), goal),
+            scales: Scales::new(fixed),
             spread: Spread::new(&target.bounds),
             proposal: target.bounds.lowers().iter().map(|&x| Lanes::splat(x)).collect(),
             outside: [false; LANES],
@@ -38,27 +33,23 @@ impl RandomWalk {
         &self.proposal
     }
 
-    fn factors(&self) -> Lanes<f64> {
-        self.fixed.map_or_else(|| self.scale.steps(), Lanes::splat)
-    }
-
-    /// Scale as a fraction of the width, averaged over columns.
+    /// Scale of the steps, averaged where several are in use.
     pub(super) fn scales(&self) -> Lanes<f64> {
-        self.factors()
+        self.scales.factors()
     }
 
-    pub(super) fn ask(&mut self, target: &Target, state: &State, streams: &mut Streams) -> Request {
+    pub(super) fn ask(&mut self, target: &Target, phase: Phase, state: &State, streams: &mut Streams) -> Request {
         if std::mem::take(&mut self.answered) {
             return Request::Done;
         }
-        let factors = self.factors();
         let bounds = &target.bounds;
         self.outside = [false; LANES];
         for lane in 0..LANES {
             let rng = &mut streams.propose[lane];
+            let scale = self.scales.choose(lane, phase.warming(), rng);
             for &d in bounds.free() {
-                let step = factors[lane] * self.spread.scale()[d][lane] * rng.normal();
-                self.proposal[d][lane] = state.x[d][lane] + step;
+                let unit = if scale.by_spread { self.spread.scale()[d][lane] } else { bounds.width(d) };
+                self.proposal[d][lane] = state.x[d][lane] + scale.factor * unit * rng.normal();
             }
         }
         for &d in bounds.free() {
@@ -92,17 +83,35 @@ impl RandomWalk {
         self.answered = true;
         let log_ratio = Lanes::splat(if mutant::is(Fault::AcceptAll) { f64::MAX } else { 0.0 });
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
+        let jumps = if self.adapts(phase) { self.jumps(target, state) } else { Lanes::splat(0.0) };
         let (probability, _) =
             accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
-        if self.fixed.is_none() && phase.warming() {
-            self.scale.update(&probability);
+        if self.adapts(phase) {
+            self.scales.score(&Lanes(std::array::from_fn(|lane| probability[lane] * jumps[lane])));
             self.spread.update(&target.bounds, &state.x);
             if phase.refreshes() {
+                self.scales.halve();
                 self.spread.refresh(&target.bounds);
             }
-            if phase.refreshes() || phase.freezes() {
-                self.scale.settle();
+            if phase.freezes() {
+                self.scales.freeze();
             }
         }
+    }
+
+    fn adapts(&self, phase: Phase) -> bool {
+        phase.warming() && self.scales.adapts()
+    }
+
+    /// Squared lengths of the proposed jumps in units of the chains' spread.
+    fn jumps(&self, target: &Target, state: &State) -> Lanes<f64> {
+        let mut sum = Lanes::splat(0.0);
+        for &d in target.bounds.free() {
+            for lane in 0..LANES {
+                let jump = (self.proposal[d][lane] - state.x[d][lane]) / self.spread.scale()[d][lane];
+                sum[lane] += jump * jump;
+            }
+        }
+        sum
     }
 }

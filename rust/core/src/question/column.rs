@@ -1,5 +1,6 @@
 //! The localizers' share of one column: mass of every interval between cuts, and draws inside it.
 
+use crate::mutant::{self, Fault};
 use crate::question::Localizer;
 use crate::rng::Stream;
 use crate::simd::math;
@@ -58,53 +59,25 @@ impl ColumnMeasure {
         Self { edges, pieces, log_mass, mass, flat }
     }
 
-    /// Mass of intervals `first..last` together, if plain masses serve; else use [`Self::log_mass`].
-    pub fn mass(&self, first: usize, last: usize) -> Option<f64> {
-        if self.mass.is_empty() { None } else { Some(self.mass[first..last].iter().sum()) }
+    /// Relative mass of every interval; empty when they span too many orders of magnitude: then use
+    /// [`Self::log_masses`].
+    pub fn masses(&self) -> &[f64] {
+        &self.mass
     }
 
-    /// Log mass of intervals `first..last` together.
-    pub fn log_mass(&self, first: usize, last: usize) -> f64 {
-        let masses = &self.log_mass[first..last];
-        let largest = masses.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
-        if largest == f64::NEG_INFINITY {
-            return largest;
+    /// Log mass of every interval.
+    pub fn log_masses(&self) -> &[f64] {
+        &self.log_mass
+    }
+
+    /// A draw from the measure on one interval: above the cut below it, at or under the one above.
+    pub fn draw(&self, interval: usize, rng: &mut Stream) -> f64 {
+        if self.flat || mutant::is(Fault::UniformInside) {
+            let u = rng.uniform();
+            return self.above_cut(interval, between(self.edges[interval], self.edges[interval + 1], u));
         }
-        largest + math::ln1(masses.iter().map(|m| math::exp1(m - largest)).sum())
-    }
-
-    /// A draw from the measure on intervals `first..last`; above the cut below them, at or under the
-    /// one above.
-    pub fn draw(&self, first: usize, last: usize, rng: &mut Stream) -> f64 {
-        if self.flat {
-            return self.draw_uniform(first, last, rng);
-        }
-        let chosen = if last - first == 1 { first } else { self.choose(first, last, rng) };
-        let piece = &self.pieces[chosen];
-        self.above_cut(chosen, piece.draw(rng).clamp(piece.lower, piece.upper))
-    }
-
-    /// A uniform draw from intervals `first..last`.
-    pub(crate) fn draw_uniform(&self, first: usize, last: usize, rng: &mut Stream) -> f64 {
-        self.above_cut(first, between(self.edges[first], self.edges[last], rng.uniform()))
-    }
-
-    fn choose(&self, first: usize, last: usize, rng: &mut Stream) -> usize {
-        let whole = self.log_mass(first, last);
-        let mut left = rng.uniform();
-        let mut best = first;
-        for i in first..last {
-            let share = math::exp1(self.log_mass[i] - whole);
-            if self.log_mass[i] > self.log_mass[best] {
-                best = i;
-            }
-            if left < share {
-                return i;
-            }
-            left -= share;
-        }
-        // Rounding left a sliver beyond the last interval.
-        best
+        let piece = &self.pieces[interval];
+        self.above_cut(interval, piece.draw(rng).clamp(piece.lower, piece.upper))
     }
 
     /// A value equal to a cut belongs to the interval below it.
@@ -300,7 +273,7 @@ mod tests {
             };
             for i in 0..m.pieces.len() {
                 let want = by_midpoints(m.edges[i], m.edges[i + 1], density).ln();
-                let got = m.log_mass(i, i + 1);
+                let got = m.log_masses()[i];
                 assert!((got - want).abs() < 1e-8 * want.abs().max(1.0), "{localizers:?} piece {i}: {got} not {want}");
             }
         }
@@ -309,9 +282,11 @@ mod tests {
     #[test]
     fn far_tails_keep_their_ratios() {
         // exp(-(t-0)²/τ) on [20, 21] with τ = 1/50: log masses near -20000, their ratio known.
-        let m = measure(20.0, 21.0, &[20.001], &[localizer(1.0, 2, 0.0)], 0.02);
-        let share = (m.log_mass(0, 1) - m.log_mass(0, 2)).exp();
-        assert!((share - (1.0 - (-2.0_f64 * 20.0 * 0.001 / 0.02 - 0.001 * 0.001 / 0.02).exp())).abs() < 1e-3);
+        let m = measure(20.0, 21.0, &[20.001, 20.9], &[localizer(1.0, 2, 0.0)], 0.02);
+        assert!(m.masses().is_empty());
+        let rest = (m.log_masses()[1] - m.log_masses()[0]).exp();
+        let beyond = (-(20.001_f64.powi(2) - 400.0) / 0.02).exp();
+        assert!((rest - beyond / (1.0 - beyond)).abs() < 1e-3, "{rest}");
     }
 
     #[test]
@@ -329,7 +304,18 @@ mod tests {
             let cuts: Vec<f64> = localizers.iter().filter(|l| l.power() == 1).map(|l| l.anchor(0)).collect();
             let m = measure(0.0, 1.0, &cuts, &localizers, temperature);
             let n = 100_000;
-            let mut draws: Vec<f64> = (0..n).map(|_| m.draw(0, m.pieces.len(), &mut rng)).collect();
+            let mut draws: Vec<f64> = (0..n)
+                .map(|_| {
+                    let masses = m.masses();
+                    let mut left = rng.uniform() * masses.iter().sum::<f64>();
+                    let mut i = 0;
+                    while i + 1 < masses.len() && left >= masses[i] {
+                        left -= masses[i];
+                        i += 1;
+                    }
+                    m.draw(i, &mut rng)
+                })
+                .collect();
             draws.sort_by(f64::total_cmp);
             let density = |t: f64| {
                 let r: f64 = localizers

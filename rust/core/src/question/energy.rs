@@ -171,8 +171,9 @@ impl Energy {
         dispatch(self.level, AtSums { energy: self, x, sums: &workspace.sweep.sums })
     }
 
-    pub(crate) fn begin_sweep(&self, x: &[Lanes<f64>], workspace: &mut Workspace) {
-        self.forest.begin_sweep(self.level, x, &mut workspace.sweep);
+    /// Prepares a sweep; with `again`, from the rows that the last sweep in this workspace left.
+    pub(crate) fn begin_sweep(&self, x: &[Lanes<f64>], again: bool, workspace: &mut Workspace) {
+        self.forest.begin_sweep(self.level, x, again, &mut workspace.sweep);
     }
 
     /// The stretches of `column` at the present rows, and the models' part of G on each.

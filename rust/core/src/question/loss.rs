@@ -78,11 +78,11 @@ impl Loss {
                 s.max(s.sub(s.splat(1.0), s.sub(outputs.get(s, label), rival)), zero)
             }
             Loss::Squared { label, scale } => {
-                let r = s.div(s.sub(s.splat(1.0), outputs.get(s, label)), s.splat(scale));
+                let r = s.mul(s.sub(s.splat(1.0), outputs.get(s, label)), s.splat(1.0 / scale));
                 s.mul(r, r)
             }
             Loss::Band { lower, upper, scale } => {
-                let r = s.div(distance(s, outputs.get(s, 0), lower, upper), s.splat(scale));
+                let r = s.mul(distance(s, outputs.get(s, 0), lower, upper), s.splat(1.0 / scale));
                 s.mul(s.splat(0.5), s.mul(r, r))
             }
             Loss::Level { output, level, power } => {

@@ -25,29 +25,26 @@ pub fn fold(y: f64, lower: f64, upper: f64) -> f64 {
 }
 
 /// Log density at `y` (inside) of a normal with this mean and variance, folded into the box:
-/// `log Σ_k N(2k(u-l) + y) + N(2k(u-l) + 2l - y)`, over every image within ten standard deviations,
-/// and at least the six nearest the mean. `variance` is positive.
+/// `log Σ_k N(2k(u-l) + y) + N(2k(u-l) + 2l - y)` over every image within ten standard deviations.
+/// `variance` is positive.
+///
+/// Folding the mean changes nothing (the images are symmetric and periodic) and bounds their number; a
+/// normal much wider than the box is uniform on it.
 pub fn log_folded_normal(y: f64, mean: f64, variance: f64, lower: f64, upper: f64) -> f64 {
-    let period = 2.0 * (upper - lower);
-    let reach = 10.0 * variance.sqrt();
-    // The copies of the box that the mean's neighbourhood touches; far means (a steep drift) included.
-    let first = ((mean - reach - upper) / period).floor();
-    let last = ((mean + reach - lower) / period).ceil();
+    let width = upper - lower;
+    let sd = variance.sqrt();
+    // At three widths the largest deviation from uniform is 2 exp(-(π · 3)² / 2) < 1e-19.
+    if sd > 3.0 * width {
+        return -math::ln1(width);
+    }
+    let mean = fold(mean, lower, upper);
+    let period = 2.0 * width;
+    let images = (0.5 + 10.0 * sd / period).ceil() as i32;
     let exponent = |z: f64| -(z - mean) * (z - mean) / (2.0 * variance);
     let mirror = 2.0 * lower - y;
-    let mut largest = f64::NEG_INFINITY;
-    let mut k = first;
-    while k <= last {
-        largest = largest.max(exponent(k * period + y)).max(exponent(k * period + mirror));
-        k += 1.0;
-    }
-    let mut sum = 0.0;
-    k = first;
-    while k <= last {
-        sum += math::exp1(exponent(k * period + y) - largest);
-        sum += math::exp1(exponent(k * period + mirror) - largest);
-        k += 1.0;
-    }
+    let all = || (-images..=images).flat_map(|k| [y, mirror].map(|y| exponent(f64::from(k) * period + y)));
+    let largest = all().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = all().map(|e| math::exp1(e - largest)).sum();
     largest + math::ln1(sum) - 0.5 * math::ln1(2.0 * std::f64::consts::PI * variance)
 }
 

@@ -48,11 +48,12 @@ pub struct SweepState {
 }
 
 impl Forest {
-    /// Prepares a sweep from the rows `x[column]`.
-    pub(crate) fn begin_sweep(&self, level: Level, x: &[Lanes<f64>], state: &mut SweepState) {
-        dispatch(level, Begin { forest: self, x, state });
-        let SweepState { sums, .. } = state;
-        self.add_walked(x, sums);
+    /// Prepares a sweep from the rows `x[column]`; with `again`, the rows that the last sweep left.
+    pub(crate) fn begin_sweep(&self, level: Level, x: &[Lanes<f64>], again: bool, state: &mut SweepState) {
+        dispatch(level, Begin { forest: self, x, again, state });
+        if !again {
+            self.add_walked(x, &mut state.sums);
+        }
     }
 
     /// The slice along `column` at the present rows.
@@ -93,6 +94,7 @@ impl Forest {
 struct Begin<'a> {
     forest: &'a Forest,
     x: &'a [Lanes<f64>],
+    again: bool,
     state: &'a mut SweepState,
 }
 
@@ -101,35 +103,41 @@ impl Op for Begin<'_> {
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        let Begin { forest, x, state } = self;
+        let Begin { forest, x, again, state } = self;
         let words = forest.columns.last().map_or(0, |c| c.words + c.used.len());
         let all = Lanes::splat(u64::MAX);
-        state.own.clear();
-        state.own.resize(words, all);
-        state.rest.resize(words, all);
+        if !again {
+            state.own.clear();
+            state.own.resize(words, all);
+            for (d, x) in x.iter().enumerate() {
+                own_words(s, forest, d, x, &mut state.own);
+            }
+        }
+        resize(&mut state.rest, words);
         state.done.clear();
         state.done.resize(forest.bit_trees.len(), all);
-        for (d, x) in x.iter().enumerate() {
-            own_words(s, forest, d, x, &mut state.own);
-        }
+        let (own, rest, done) = (&state.own[..], &mut state.rest[..], &mut state.done[..]);
         for column in forest.columns.iter().rev() {
-            for (local, &tree) in column.used.iter().enumerate() {
-                let done = &mut state.done[tree as usize];
+            let (own, rest) = (&own[column.words..], &mut rest[column.words..]);
+            for ((&tree, own), rest) in column.used.iter().zip(own).zip(rest) {
+                let done = &mut done[tree as usize];
                 let bits = s.load_u(done);
-                s.store_u(bits, &mut state.rest[column.words + local]);
-                s.store_u(s.and_u(bits, s.load_u(&state.own[column.words + local])), done);
+                s.store_u(bits, rest);
+                s.store_u(s.and_u(bits, s.load_u(own)), done);
             }
         }
-        state.sums.clear();
-        state.sums.extend(forest.constant.iter().map(|&c| Lanes::splat(c as u64)));
-        for (tree, word) in forest.bit_trees.iter().zip(&mut state.done) {
-            let leaf = s.trailing_zeros(s.load_u(word));
-            for k in 0..tree.width {
-                let sum = &mut state.sums[(tree.slot + k) as usize];
-                s.store_u(s.add_u(s.load_u(sum), leaf_value(s, forest, tree, k, leaf)), sum);
+        if !again {
+            state.sums.clear();
+            state.sums.extend(forest.constant.iter().map(|&c| Lanes::splat(c as u64)));
+            for (tree, word) in forest.bit_trees.iter().zip(done.iter()) {
+                let leaf = s.trailing_zeros(s.load_u(word));
+                for k in 0..tree.width {
+                    let sum = &mut state.sums[(tree.slot + k) as usize];
+                    s.store_u(s.add_u(s.load_u(sum), leaf_value(s, forest, tree, k, leaf)), sum);
+                }
             }
-            *word = all;
         }
+        done.fill(all);
     }
 }
 

@@ -126,8 +126,8 @@ proptest! {
             let mut rng = stream(&[seed; 32], Purpose::Accept, 2);
             let mut x = start.clone();
             let (mut state, mut slice) = (SweepState::default(), Slice::default());
-            for _ in 0..2 {
-                forest.begin_sweep(level, &x, &mut state);
+            for sweep in 0..3 {
+                forest.begin_sweep(level, &x, sweep > 1, &mut state);
                 for d in (0..FEATURES).filter(|&d| d != fixed) {
                     forest.slice(level, d, &x, &mut state, &mut slice);
                     let cuts = forest.cuts(d);

@@ -1,0 +1,58 @@
+//! Scales of columns by the spread of the chain itself.
+
+use crate::simd::{LANES, Lanes};
+use crate::space::Bounds;
+
+/// Scale of every column in every chain: the width of the box at first, then the spread of the chain's
+/// own warm-up (in units in which a uniform column has its width).
+#[derive(Clone, Debug)]
+pub(crate) struct Spread {
+    scale: Vec<Lanes<f64>>,
+    mean: Vec<Lanes<f64>>,
+    squares: Vec<Lanes<f64>>,
+    count: f64,
+}
+
+impl Spread {
+    pub(crate) fn new(bounds: &Bounds) -> Self {
+        let d = bounds.len();
+        Self {
+            scale: (0..d).map(|d| Lanes::splat(bounds.width(d))).collect(),
+            mean: vec![Lanes::splat(0.0); d],
+            squares: vec![Lanes::splat(0.0); d],
+            count: 0.0,
+        }
+    }
+
+    pub(crate) fn scale(&self) -> &[Lanes<f64>] {
+        &self.scale
+    }
+
+    pub(crate) fn update(&mut self, bounds: &Bounds, x: &[Lanes<f64>]) {
+        self.count += 1.0;
+        for &d in bounds.free() {
+            for lane in 0..LANES {
+                let delta = x[d][lane] - self.mean[d][lane];
+                self.mean[d][lane] += delta / self.count;
+                self.squares[d][lane] += delta * (x[d][lane] - self.mean[d][lane]);
+            }
+        }
+    }
+
+    /// Takes the spread seen since the last refresh as the new scale.
+    pub(crate) fn refresh(&mut self, bounds: &Bounds) {
+        if self.count < 20.0 {
+            return;
+        }
+        for &d in bounds.free() {
+            let width = bounds.width(d);
+            for lane in 0..LANES {
+                let uniform = (12.0 * self.squares[d][lane] / self.count).sqrt();
+                self.scale[d][lane] = uniform.clamp(1e-6 * width, width);
+            }
+            self.mean[d] = Lanes::splat(0.0);
+            self.squares[d] = Lanes::splat(0.0);
+        }
+        self.count = 0.0;
+    }
+}
