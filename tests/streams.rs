@@ -19,7 +19,8 @@ use sondage_core::space::Boundary;
 /// Sixty random trees of six leaves: chains that lie apart see different trees move at every cut.
 fn question() -> Energy {
     let mut rng = stream(&[77; 32], Purpose::Start, 0);
-    let mut parts = TreeParts { n_features: 2, n_outputs: 1, base: vec![0.0], divisor: 60.0, ..TreeParts::default() };
+    let mut parts =
+        TreeParts { n_features: 2, n_outputs: 1, base: vec![0.0], divisor: 60.0, ..TreeParts::default() };
     for _ in 0..60 {
         let root = parts.feature.len() as i64;
         parts.roots.push(root);
@@ -47,7 +48,10 @@ fn kernels() -> Vec<Spec> {
         mala(smoothed(Noise::Shared)),
         mala(smoothed(Noise::Frozen)),
         mala(smoothed(Noise::Fresh)),
-        Spec::Mixture { kernels: vec![Spec::Conditional, Spec::RandomWalk { scale: None }], weights: vec![1.0, 2.0] },
+        Spec::Mixture {
+            kernels: vec![Spec::Conditional, Spec::RandomWalk { scale: None }],
+            weights: vec![1.0, 2.0],
+        },
     ]
 }
 

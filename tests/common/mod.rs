@@ -69,10 +69,16 @@ pub fn tree(n_features: usize, nodes: &[(i64, f64, i64, i64)], values: &[&[f64]]
     .expect("a valid tree")
 }
 
-pub fn energy(bounds: &[(f64, f64)], model: Option<TreeEnsemble>, terms: Vec<Term>, near: Vec<Localizer>) -> Energy {
+pub fn energy(
+    bounds: &[(f64, f64)],
+    model: Option<TreeEnsemble>,
+    terms: Vec<Term>,
+    near: Vec<Localizer>,
+) -> Energy {
     let d = bounds.len();
     Energy::new(Parts {
-        bounds: Bounds::new(bounds.iter().map(|b| b.0).collect(), bounds.iter().map(|b| b.1).collect()).unwrap(),
+        bounds: Bounds::new(bounds.iter().map(|b| b.0).collect(), bounds.iter().map(|b| b.1).collect())
+            .unwrap(),
         columns: model.iter().map(|_| (0..d).collect()).collect(),
         models: model.into_iter().map(Arc::new).collect(),
         terms,
@@ -195,7 +201,8 @@ fn small_tree() -> TreeEnsemble {
 pub fn small_tree_leaves(spec: &Spec, boundary: Boundary, steps: u64, localized: bool) -> f64 {
     let (anchor, weight, temperature) = ([0.3, 0.9], 2.0, 0.4);
     let near = localized.then(|| Localizer::new(weight, 2, anchor.to_vec(), vec![1.0, 0.5]).unwrap());
-    let e = energy(&[(0.0, 1.0); 2], Some(small_tree()), vec![output_as_energy()], near.into_iter().collect());
+    let e =
+        energy(&[(0.0, 1.0); 2], Some(small_tree()), vec![output_as_energy()], near.into_iter().collect());
     let sd = |column: usize| (temperature / (2.0 * weight * [1.0, 0.5][column])).sqrt();
     let normals = [0, 1].map(|column| Normal::new(anchor[column], sd(column)).unwrap());
     let mass = |column: usize, (a, b): (f64, f64)| {

@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn purposes_and_chains_do_not_share_a_stream() {
         let mut heads: Vec<u64> = Vec::new();
-        for purpose in [Purpose::Start, Purpose::Propose, Purpose::Accept, Purpose::Noise, Purpose::Schedule] {
+        for purpose in [Purpose::Start, Purpose::Propose, Purpose::Accept, Purpose::Noise, Purpose::Schedule]
+        {
             for chain in 0..50 {
                 heads.push(stream(&[9; 32], purpose, chain).uniform().to_bits());
             }

@@ -116,12 +116,20 @@ impl Energy {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    fn evaluate<'py>(&self, py: Python<'py>, rows: PyReadonlyArray2<'py, f64>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let input = self::rows(py, &rows, self.inner.bounds().len())?;
         Ok(detached(py, || self.inner.evaluate(input))?.into_pyarray(py))
     }
 
-    fn gradient<'py>(&self, py: Python<'py>, rows: PyReadonlyArray2<'py, f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    fn gradient<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let d = self.inner.bounds().len();
         let input = self::rows(py, &rows, d)?;
         let out = detached(py, || self.inner.gradient(input))?;

@@ -66,7 +66,11 @@ impl TreeEnsemble {
         Ok(Self { inner: Arc::new(inner), forest: std::sync::OnceLock::new() })
     }
 
-    fn forward<'py>(&self, py: Python<'py>, rows: PyReadonlyArray2<'py, f64>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    fn forward<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let input = self::rows(py, &rows, self.inner.n_features())?;
         let k = self.inner.n_outputs();
         let n = input.len() / self.inner.n_features().max(1);
@@ -131,7 +135,10 @@ impl TreeEnsemble {
         arguments.set_item("cut", PyArray1::from_slice(py, &parts.cut))?;
         arguments.set_item("base", PyArray1::from_slice(py, &parts.base))?;
         let width = parts.value.len() / parts.feature.len().max(1);
-        arguments.set_item("value", PyArray1::from_slice(py, &parts.value).reshape([parts.feature.len(), width])?)?;
+        arguments.set_item(
+            "value",
+            PyArray1::from_slice(py, &parts.value).reshape([parts.feature.len(), width])?,
+        )?;
         arguments.set_item("divisor", parts.divisor)?;
         Ok(((), arguments))
     }

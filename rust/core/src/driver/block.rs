@@ -47,7 +47,11 @@ impl Block {
             n,
             streams: Streams::new(&settings.key, first as u64),
             mixture: Mixture::new(spec, target, &settings.key),
-            scratch: Scratch { drift: vec![Lanes::splat(0.0); target.bounds.len()], energies: Vec::new(), swept: None },
+            scratch: Scratch {
+                drift: vec![Lanes::splat(0.0); target.bounds.len()],
+                energies: Vec::new(),
+                swept: None,
+            },
             state,
             workspace,
             step: 0,
@@ -179,7 +183,13 @@ impl Block {
     }
 }
 
-fn drift(mover: &Mover, energy: &Energy, workspace: &mut Workspace, x: &[Lanes<f64>], out: &mut [Lanes<f64>]) {
+fn drift(
+    mover: &Mover,
+    energy: &Energy,
+    workspace: &mut Workspace,
+    x: &[Lanes<f64>],
+    out: &mut [Lanes<f64>],
+) {
     if let Mover::Mala(kernel) = mover {
         kernel.field().evaluate(energy, workspace, x, kernel.sigma(), kernel.directions(), out);
     }

@@ -120,7 +120,8 @@ impl Run {
         }
         let threads = settings.threads.min(n_blocks);
         let pool = if threads > 1 {
-            let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("sondage-{i}")).build();
+            let pool =
+                ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("sondage-{i}")).build();
             Some(pool.map_err(|e| Error::Sampling(format!("no threads to run on: {e}")))?)
         } else {
             None
@@ -196,7 +197,8 @@ impl Run {
             draws = draws.chunks_exact(kept * d).flat_map(|chain| chain[..n * d].iter().copied()).collect();
             energies = energies.chunks_exact(kept).flat_map(|chain| chain[..n].iter().copied()).collect();
         }
-        let (warm, all) = self.blocks.iter().fold((0.0, 0.0), |(w, a), b| (w + b.seconds_warmup(), a + b.seconds()));
+        let (warm, all) =
+            self.blocks.iter().fold((0.0, 0.0), |(w, a), b| (w + b.seconds_warmup(), a + b.seconds()));
         let share = if all > 0.0 { warm / all } else { 0.0 };
         let per_chain = |f: &dyn Fn(&Block, usize) -> u64| -> Vec<u64> {
             self.blocks.iter().flat_map(|b| (0..b.n()).map(|lane| f(b, lane)).collect::<Vec<_>>()).collect()

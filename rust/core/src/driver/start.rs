@@ -142,9 +142,11 @@ fn guided(
             for lane in 0..LANES {
                 let least = energies.iter().map(|g| g[lane]).fold(f64::INFINITY, f64::min);
                 let masses = measures[d].masses();
-                let weight = |e: usize, i: usize| masses[i] * math::exp1((least - energies[e][lane]) / temperature);
-                let intervals =
-                    || (0..energies.len()).flat_map(|e| (first[e]..first[e + 1]).map(move |i| (e, i as usize)));
+                let weight =
+                    |e: usize, i: usize| masses[i] * math::exp1((least - energies[e][lane]) / temperature);
+                let intervals = || {
+                    (0..energies.len()).flat_map(|e| (first[e]..first[e + 1]).map(move |i| (e, i as usize)))
+                };
                 let mut left = streams[lane].uniform() * intervals().map(|(e, i)| weight(e, i)).sum::<f64>();
                 let mut at = (0, 0);
                 for (e, i) in intervals() {

@@ -153,7 +153,8 @@ impl Op for Pick<'_> {
             }
             for (intervals, energy) in stretches() {
                 let weight = math::exp(s, s.mul(s.sub(s.load(energy), least), rate));
-                for (&mass, to) in measure.masses()[intervals.clone()].iter().zip(&mut cumulative[intervals]) {
+                for (&mass, to) in measure.masses()[intervals.clone()].iter().zip(&mut cumulative[intervals])
+                {
                     let mass = if mutant::is(Fault::ForgetMass) { 1.0 } else { mass };
                     total = s.mul_add(s.splat(mass), weight, total);
                     s.store(total, to);

@@ -87,7 +87,13 @@ impl Mala {
         if self.precondition { self.spread.scale()[d][lane] } else { 1.0 }
     }
 
-    pub(super) fn ask(&mut self, target: &Target, phase: Phase, state: &State, streams: &mut Streams) -> Request {
+    pub(super) fn ask(
+        &mut self,
+        target: &Target,
+        phase: Phase,
+        state: &State,
+        streams: &mut Streams,
+    ) -> Request {
         match self.stage {
             Stage::Begin => {
                 let noise = match self.drift {
@@ -100,7 +106,8 @@ impl Mala {
                 }
                 let renewed = noise.is_some() && !frozen;
                 // While steps adapt, so does the smoothing that follows them.
-                let stale = self.drift_version != Some(state.version) || (self.fixed.is_none() && phase.warming());
+                let stale =
+                    self.drift_version != Some(state.version) || (self.fixed.is_none() && phase.warming());
                 if renewed || stale {
                     self.set_sigma(target);
                     self.stage = Stage::Drifting;
@@ -181,7 +188,8 @@ impl Mala {
                 continue;
             }
             let forward = self.log_density(target, lane, &state.x, &self.here, &self.proposal);
-            let reverse = self.log_density(target, lane, &self.proposal, there.unwrap_or(&self.here), &state.x);
+            let reverse =
+                self.log_density(target, lane, &self.proposal, there.unwrap_or(&self.here), &state.x);
             log_ratio[lane] = if mutant::is(Fault::DropReverse) {
                 -forward
             } else if mutant::is(Fault::FlipRatio) {

@@ -81,7 +81,9 @@ impl Spec {
             Spec::Conditional => Ok(()),
             Spec::Mixture { kernels, weights } => {
                 if kernels.is_empty() || kernels.len() != weights.len() {
-                    return Err(Error::Sampling("a mixture needs at least one kernel and a weight for each".into()));
+                    return Err(Error::Sampling(
+                        "a mixture needs at least one kernel and a weight for each".into(),
+                    ));
                 }
                 if !weights.iter().all(|w| w.is_finite() && *w > 0.0) {
                     return Err(Error::Sampling("the weights of a mixture must be positive".into()));
@@ -168,7 +170,10 @@ pub enum Reply<'a> {
     Drift(&'a [Lanes<f64>]),
     EnergyAndDrift(Lanes<f64>, &'a [Lanes<f64>]),
     /// `first` are the ranks of cuts where stretches begin (see `model::tree::Slice`).
-    Slice { first: &'a [u32], energies: &'a [Lanes<f64>] },
+    Slice {
+        first: &'a [u32],
+        energies: &'a [Lanes<f64>],
+    },
 }
 
 /// What diagnostics need from one kernel over eight chains, after warm-up.

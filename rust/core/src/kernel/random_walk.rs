@@ -38,7 +38,13 @@ impl RandomWalk {
         self.scales.factors()
     }
 
-    pub(super) fn ask(&mut self, target: &Target, phase: Phase, state: &State, streams: &mut Streams) -> Request {
+    pub(super) fn ask(
+        &mut self,
+        target: &Target,
+        phase: Phase,
+        state: &State,
+        streams: &mut Streams,
+    ) -> Request {
         if std::mem::take(&mut self.answered) {
             return Request::Done;
         }

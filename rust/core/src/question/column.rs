@@ -35,7 +35,13 @@ struct Piece {
 const NARROW: f64 = 600.0;
 
 impl ColumnMeasure {
-    pub fn new(column: usize, bounds: &Bounds, cuts: &[f64], localizers: &[Localizer], temperature: f64) -> Self {
+    pub fn new(
+        column: usize,
+        bounds: &Bounds,
+        cuts: &[f64],
+        localizers: &[Localizer],
+        temperature: f64,
+    ) -> Self {
         let mut edges = Vec::with_capacity(cuts.len() + 2);
         edges.push(bounds.lower(column));
         edges.extend_from_slice(cuts);
@@ -93,7 +99,13 @@ fn between(lower: f64, upper: f64, u: f64) -> f64 {
 
 impl Piece {
     /// The piece and `R(centre)/τ`.
-    fn new(column: usize, lower: f64, upper: f64, localizers: &[&Localizer], temperature: f64) -> (Self, f64) {
+    fn new(
+        column: usize,
+        lower: f64,
+        upper: f64,
+        localizers: &[&Localizer],
+        temperature: f64,
+    ) -> (Self, f64) {
         let middle = 0.5 * (lower + upper);
         let curvature: f64 =
             localizers.iter().filter(|l| l.power() == 2).map(|l| l.coefficient(column)).sum();
@@ -232,7 +244,13 @@ mod tests {
     use super::*;
     use crate::rng::{Purpose, stream};
 
-    fn measure(lower: f64, upper: f64, cuts: &[f64], localizers: &[Localizer], temperature: f64) -> ColumnMeasure {
+    fn measure(
+        lower: f64,
+        upper: f64,
+        cuts: &[f64],
+        localizers: &[Localizer],
+        temperature: f64,
+    ) -> ColumnMeasure {
         let bounds = Bounds::new(vec![lower], vec![upper]).unwrap();
         ColumnMeasure::new(0, &bounds, cuts, localizers, temperature)
     }
@@ -274,7 +292,10 @@ mod tests {
             for i in 0..m.pieces.len() {
                 let want = by_midpoints(m.edges[i], m.edges[i + 1], density).ln();
                 let got = m.log_masses()[i];
-                assert!((got - want).abs() < 1e-8 * want.abs().max(1.0), "{localizers:?} piece {i}: {got} not {want}");
+                assert!(
+                    (got - want).abs() < 1e-8 * want.abs().max(1.0),
+                    "{localizers:?} piece {i}: {got} not {want}"
+                );
             }
         }
     }

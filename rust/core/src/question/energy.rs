@@ -55,10 +55,17 @@ impl Energy {
         }
         for term in &parts.terms {
             let Some(model) = parts.models.get(term.model) else {
-                return Err(Error::Question(format!("a term asks model {} of {}", term.model, parts.models.len())));
+                return Err(Error::Question(format!(
+                    "a term asks model {} of {}",
+                    term.model,
+                    parts.models.len()
+                )));
             };
             if !term.weight.is_finite() {
-                return Err(Error::Question(format!("the weight of a term must be finite, not {}", term.weight)));
+                return Err(Error::Question(format!(
+                    "the weight of a term must be finite, not {}",
+                    term.weight
+                )));
             }
             term.loss.check(model.n_outputs())?;
         }
@@ -189,7 +196,13 @@ impl Energy {
         dispatch(self.level, OnSlice { energy: self, slice, energies });
     }
 
-    pub(crate) fn commit(&self, column: usize, x: &Lanes<f64>, chosen: &Lanes<u64>, workspace: &mut Workspace) {
+    pub(crate) fn commit(
+        &self,
+        column: usize,
+        x: &Lanes<f64>,
+        chosen: &Lanes<u64>,
+        workspace: &mut Workspace,
+    ) {
         let Workspace { sweep, slice, .. } = workspace;
         self.forest.commit(self.level, column, x, slice, chosen, sweep);
     }

@@ -55,10 +55,14 @@ impl Loss {
             Loss::Band { lower, upper, .. } | Loss::RequireBand { lower, upper }
                 if lower.is_nan() || upper.is_nan() || lower > upper =>
             {
-                Err(Error::Question(format!("the band ({lower}, {upper}) is empty: lower must not exceed upper")))
+                Err(Error::Question(format!(
+                    "the band ({lower}, {upper}) is empty: lower must not exceed upper"
+                )))
             }
             Loss::Level { level, power, .. } if !(level.is_finite() && power.is_finite() && power > 0.0) => {
-                Err(Error::Question(format!("level {level} and power {power} must be finite, power positive")))
+                Err(Error::Question(format!(
+                    "level {level} and power {power} must be finite, power positive"
+                )))
             }
             _ => Ok(()),
         }
@@ -129,12 +133,13 @@ impl Loss {
         match *self {
             Loss::CrossEntropy { label } => cotangent[label] -= weight / outputs[label],
             Loss::Hinge { label } => {
-                let rival = (0..outputs.len())
-                    .filter(|&k| k != label)
-                    .fold(None, |best: Option<usize>, k| match best {
+                let rival = (0..outputs.len()).filter(|&k| k != label).fold(
+                    None,
+                    |best: Option<usize>, k| match best {
                         Some(b) if outputs[b] >= outputs[k] => Some(b),
                         _ => Some(k),
-                    });
+                    },
+                );
                 if let Some(rival) = rival
                     && outputs[label] - outputs[rival] < 1.0
                 {
@@ -257,7 +262,11 @@ mod tests {
                 above[k] += 1e-6;
                 below[k] -= 1e-6;
                 let slope = 1.5 * (value(loss, &above) - value(loss, &below)) / 2e-6;
-                assert!((slope - cotangent[k]).abs() < 1e-7, "{loss:?} output {k}: {} not {slope}", cotangent[k]);
+                assert!(
+                    (slope - cotangent[k]).abs() < 1e-7,
+                    "{loss:?} output {k}: {} not {slope}",
+                    cotangent[k]
+                );
             }
         }
     }

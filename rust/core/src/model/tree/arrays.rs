@@ -66,7 +66,9 @@ impl TreeEnsemble {
         if n_nodes >= LEAF as usize {
             return Err(Error::Model(format!("{n_nodes} nodes are more than the supported {}", LEAF - 1)));
         }
-        for (name, len) in [("cut", parts.cut.len()), ("left", parts.left.len()), ("right", parts.right.len())] {
+        for (name, len) in
+            [("cut", parts.cut.len()), ("left", parts.left.len()), ("right", parts.right.len())]
+        {
             if len != n_nodes {
                 return Err(Error::Model(format!("`{name}` has {len} entries, `feature` has {n_nodes}")));
             }
@@ -114,9 +116,11 @@ impl TreeEnsemble {
             .value
             .iter()
             .enumerate()
-            .map(|(i, &v)| {
-                if nodes[i / width].left == LEAF { fixed_point(v, unit, parts.divisor) } else { 0 }
-            })
+            .map(
+                |(i, &v)| {
+                    if nodes[i / width].left == LEAF { fixed_point(v, unit, parts.divisor) } else { 0 }
+                },
+            )
             .collect();
         Ok(Self { parts, nodes, roots, first_output, width, values, unit, n_leaves_max })
     }

@@ -12,9 +12,19 @@ pub(super) enum Pruned {
 
 enum Task {
     /// Visit an imported node and hang the result below `parent` (left or right).
-    Enter { node: u32, parent: u32, left: bool },
-    Bounds { column: u32, lower: f64, upper: f64 },
-    Merge { at: u32 },
+    Enter {
+        node: u32,
+        parent: u32,
+        left: bool,
+    },
+    Bounds {
+        column: u32,
+        lower: f64,
+        upper: f64,
+    },
+    Merge {
+        at: u32,
+    },
 }
 
 const NO_PARENT: u32 = u32::MAX;
@@ -50,7 +60,12 @@ pub(super) fn prune(
                     } else if lower[column] > n.cut {
                         node = n.right;
                     } else {
-                        break Pruned::Split { column: column as u32, cut: n.cut, left: n.left, right: n.right };
+                        break Pruned::Split {
+                            column: column as u32,
+                            cut: n.cut,
+                            left: n.left,
+                            right: n.right,
+                        };
                     }
                 };
                 let at = arena.len() as u32;

@@ -119,7 +119,9 @@ impl Forest {
         };
         let (mut lower_now, mut upper_now) = (lower.to_vec(), upper.to_vec());
         for member in members {
-            if member.columns.len() != member.model.n_features() || member.columns.iter().any(|&c| c >= n_columns) {
+            if member.columns.len() != member.model.n_features()
+                || member.columns.iter().any(|&c| c >= n_columns)
+            {
                 return Err(Error::Model(format!(
                     "a model of {} features reads columns {:?} of a space of {n_columns}",
                     member.model.n_features(),
@@ -241,12 +243,19 @@ impl Forest {
             let values = self.bit_values.len() as u32;
             for k in 0..tree.width {
                 let start = self.bit_values.len();
-                self.bit_values.extend(leaves.iter().map(|&leaf| {
-                    self.leaves[(self.nodes[leaf as usize].below + k) as usize] as u64
-                }));
+                self.bit_values.extend(
+                    leaves
+                        .iter()
+                        .map(|&leaf| self.leaves[(self.nodes[leaf as usize].below + k) as usize] as u64),
+                );
                 self.bit_values.resize(start + stride, 0);
             }
-            self.bit_trees.push(BitTree { slot: tree.slot, width: tree.width, values, stride: stride as u32 });
+            self.bit_trees.push(BitTree {
+                slot: tree.slot,
+                width: tree.width,
+                values,
+                stride: stride as u32,
+            });
         }
         // Room for a full 64-entry window behind the last table.
         self.bit_values.resize(self.bit_values.len() + BIT_LEAVES, 0);

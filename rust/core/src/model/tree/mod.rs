@@ -8,9 +8,9 @@ mod build;
 mod forest;
 mod slice;
 mod smooth;
-mod traverse;
 #[cfg(test)]
 mod tests;
+mod traverse;
 mod walk;
 
 pub(crate) use bits::fill_lanes;

@@ -244,7 +244,14 @@ impl Op for Walk<'_> {
 
 /// Adds what changes when a tree goes from the exit leaf of `old` to that of `new`.
 #[inline(always)]
-fn move_tree<S: Simd>(s: S, forest: &Forest, tree: &BitTree, old: S::U, new: S::U, running: &mut [Lanes<u64>]) {
+fn move_tree<S: Simd>(
+    s: S,
+    forest: &Forest,
+    tree: &BitTree,
+    old: S::U,
+    new: S::U,
+    running: &mut [Lanes<u64>],
+) {
     let (from, to) = (s.trailing_zeros(old), s.trailing_zeros(new));
     let sums = &mut running[tree.slot as usize..(tree.slot + tree.width) as usize];
     for (k, sum) in sums.iter_mut().enumerate() {

@@ -36,15 +36,28 @@ const ABOVE: Edge = Edge { cdf: Lanes::splat(1.0), pdf: Lanes::splat(0.0) };
 
 #[derive(Clone, Debug)]
 enum Task {
-    Enter { node: u32, alive: Lanes<f64> },
+    Enter {
+        node: u32,
+        alive: Lanes<f64>,
+    },
     /// Put the edges of a column where they belong for what comes next.
-    Edges { column: u32, lower: Edge, upper: Edge },
+    Edges {
+        column: u32,
+        lower: Edge,
+        upper: Edge,
+    },
     Leave,
 }
 
 impl Forest {
     /// Smoothed outputs at eight rows, into `state.outputs`; `sigma[column]` per lane, positive.
-    pub(crate) fn smooth(&self, level: Level, x: &[Lanes<f64>], sigma: &[Lanes<f64>], state: &mut SmoothState) {
+    pub(crate) fn smooth(
+        &self,
+        level: Level,
+        x: &[Lanes<f64>],
+        sigma: &[Lanes<f64>],
+        state: &mut SmoothState,
+    ) {
         dispatch(level, Smooth { forest: self, x, sigma, state, gradient: None });
     }
 

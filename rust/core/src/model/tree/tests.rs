@@ -9,7 +9,13 @@ use crate::simd::{LANES, Lanes, Level};
 const FEATURES: usize = 4;
 
 /// Splits random leaves of random trees; cuts from a coarse grid, so that many coincide.
-fn ensemble(rng: &mut Stream, n_trees: usize, leaves: usize, n_outputs: usize, boosted: bool) -> TreeEnsemble {
+fn ensemble(
+    rng: &mut Stream,
+    n_trees: usize,
+    leaves: usize,
+    n_outputs: usize,
+    boosted: bool,
+) -> TreeEnsemble {
     let mut parts = TreeParts {
         n_features: FEATURES,
         n_outputs,
@@ -69,10 +75,7 @@ fn reference(model: &TreeEnsemble, row: &[f64]) -> Vec<f64> {
 }
 
 fn lanes(rng: &mut Stream, bounds: &[(f64, f64)]) -> Vec<Lanes<f64>> {
-    bounds
-        .iter()
-        .map(|&(lo, hi)| Lanes(std::array::from_fn(|_| value(rng).clamp(lo, hi))))
-        .collect()
+    bounds.iter().map(|&(lo, hi)| Lanes(std::array::from_fn(|_| value(rng).clamp(lo, hi)))).collect()
 }
 
 fn outputs(forest: &Forest, sums: &[Lanes<u64>], lane: usize) -> Vec<f64> {
@@ -175,7 +178,8 @@ fn the_smoothed_forest_is_the_average_over_noise() {
             let mut mean = [0.0; 2];
             let mut square = [0.0; 2];
             for _ in 0..n {
-                let at: Vec<f64> = (0..FEATURES).map(|d| x[d][lane] + sigma[d][lane] * rng.normal()).collect();
+                let at: Vec<f64> =
+                    (0..FEATURES).map(|d| x[d][lane] + sigma[d][lane] * rng.normal()).collect();
                 for (k, v) in reference(&model, &at).iter().enumerate() {
                     mean[k] += v / f64::from(n);
                     square[k] += v * v / f64::from(n);
@@ -184,7 +188,12 @@ fn the_smoothed_forest_is_the_average_over_noise() {
             for k in 0..2 {
                 let error = ((square[k] - mean[k] * mean[k]) / f64::from(n)).sqrt();
                 let z = (state.outputs[k][lane] - mean[k]) / error;
-                assert!(z.abs() < 4.5, "output {k}: {} against {} ± {error}", state.outputs[k][lane], mean[k]);
+                assert!(
+                    z.abs() < 4.5,
+                    "output {k}: {} against {} ± {error}",
+                    state.outputs[k][lane],
+                    mean[k]
+                );
             }
         }
     }
