@@ -1,11 +1,9 @@
 //! Adaptation during warm-up, each chain by itself; afterwards everything is frozen (MATH.md section 6).
 
-mod dual_averaging;
 mod scales;
 mod spread;
 
-pub(crate) use dual_averaging::DualAveraging;
-pub(crate) use scales::Scales;
+pub(crate) use scales::{Scale, Scales};
 pub(crate) use spread::Spread;
 
 /// Where a run stands.

@@ -1,11 +1,11 @@
-//! Scales of a random walk by how far its steps get.
+//! Scales of steps by how far they get.
 //!
 //! An acceptance rate says little about step functions in a box, where the best walk may accept one step in
 //! twenty. So candidates compete during warm-up: each is tried in turn, scored by its mean squared jump
 //! (acceptance probability included, in units of the columns' spread), and the worse half dropped at the end
 //! of each window. What remains is drawn from at random, step by step, better ones more often: a target with
-//! broad plains and narrow ridges needs steps of several lengths, and a mixture of random walks whose choice
-//! ignores the state is as exact as one.
+//! broad plains and narrow ridges needs steps of several lengths, and a mixture of kernels whose choice
+//! ignores the state is as exact as each.
 
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
@@ -15,7 +15,7 @@ const FACTORS: [f64; 8] = [1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015_625, 0.
 /// Candidates that are never dropped below this number.
 const KEEP: usize = 4;
 
-/// How long a step is.
+/// Standard deviation of a step's noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scale {
     pub(crate) factor: f64,

@@ -31,10 +31,11 @@ impl Spread {
     pub(crate) fn update(&mut self, bounds: &Bounds, x: &[Lanes<f64>]) {
         self.count += 1.0;
         for &d in bounds.free() {
+            let (x, mean, squares) = (&x[d], &mut self.mean[d], &mut self.squares[d]);
             for lane in 0..LANES {
-                let delta = x[d][lane] - self.mean[d][lane];
-                self.mean[d][lane] += delta / self.count;
-                self.squares[d][lane] += delta * (x[d][lane] - self.mean[d][lane]);
+                let delta = x[lane] - mean[lane];
+                mean[lane] += delta / self.count;
+                squares[lane] += delta * (x[lane] - mean[lane]);
             }
         }
     }
@@ -54,5 +55,17 @@ impl Spread {
             self.squares[d] = Lanes::splat(0.0);
         }
         self.count = 0.0;
+    }
+
+    /// Squared length of each chain's jump in units of its spread.
+    pub(crate) fn jumps(&self, bounds: &Bounds, from: &[Lanes<f64>], to: &[Lanes<f64>]) -> Lanes<f64> {
+        let mut sum = Lanes::splat(0.0);
+        for &d in bounds.free() {
+            for lane in 0..LANES {
+                let jump = (to[d][lane] - from[d][lane]) / self.scale[d][lane];
+                sum[lane] += jump * jump;
+            }
+        }
+        sum
     }
 }

@@ -219,7 +219,7 @@ impl Run {
                             Spec::Conditional => f64::NAN,
                             _ => tally.accepted[lane] / tally.steps as f64,
                         });
-                        report.step.push(mover.steps()[lane]);
+                        report.step.push(mover.steps(&self.target)[lane]);
                         report.steps.push(tally.steps);
                     }
                 }

@@ -49,8 +49,8 @@ pub(super) fn accept(
             x[lane] = if moved[lane] { y[lane] } else { x[lane] };
         }
     }
-    for lane in 0..LANES {
-        if moved[lane] {
+    for (lane, &moved) in moved.iter().enumerate() {
+        if moved {
             state.energy[lane] = proposal.energy[lane];
         }
     }

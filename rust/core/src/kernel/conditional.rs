@@ -95,12 +95,12 @@ impl Conditional {
             aim: &mut self.aim,
         };
         self.chosen = dispatch(target.level, pick);
-        for lane in 0..LANES {
+        for (lane, stream) in streams.iter_mut().enumerate() {
             let stretch = self.chosen[lane] as usize;
             let (from, to) = (first[stretch] as usize, first[stretch + 1] as usize);
             let before = |i: &usize| self.cumulative[*i][lane] <= self.aim[lane];
             let interval = (from..to - 1).find(|i| !before(i)).unwrap_or(to - 1);
-            state.x[column][lane] = measure.draw(interval, &mut streams[lane]);
+            state.x[column][lane] = measure.draw(interval, stream);
         }
     }
 }

@@ -3,18 +3,24 @@
 
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
-use crate::adapt::{DualAveraging, Phase, Spread};
+use crate::adapt::{Phase, Scale, Scales, Spread};
 use crate::drift::{Drift, Noise};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
 use crate::space::{Boundary, fold, log_folded_normal};
+
+/// Smoothing as a fraction of each column's spread when none is given.
+const SIGMA: f64 = 0.25;
 
 #[derive(Clone, Debug)]
 pub struct Mala {
     fixed: Option<f64>,
     drift: Drift,
     precondition: bool,
-    step: DualAveraging,
+    mean_width: f64,
+    /// Standard deviation of the noise, a multiple of each column's unit: `sqrt(2ητ)`.
+    scales: Scales,
+    scale: [Scale; LANES],
     spread: Spread,
     /// Standard deviations of the smoothing noise.
     sigma: Vec<Lanes<f64>>,
@@ -38,10 +44,7 @@ enum Stage {
 
 impl Mala {
     pub(super) fn new(fixed: Option<f64>, drift: Drift, precondition: bool, target: &Target) -> Self {
-        let n = target.bounds.len();
-        let d = target.bounds.free().len().max(1) as f64;
-        // Proposals of about 0.2 widths in one dimension; dual averaging takes it from there.
-        let first = 0.02 / target.temperature / d.cbrt();
+        let (n, free) = (target.bounds.len(), target.bounds.free());
         let directions = match drift {
             Drift::Smoothed { directions, .. } => directions * n,
             _ => 0,
@@ -50,7 +53,9 @@ impl Mala {
             fixed,
             drift,
             precondition,
-            step: DualAveraging::new(fixed.unwrap_or(first), 0.574),
+            mean_width: free.iter().map(|&d| target.bounds.width(d)).sum::<f64>() / free.len().max(1) as f64,
+            scales: Scales::new(fixed.map(|step| (2.0 * step * target.temperature).sqrt())),
+            scale: [Scale { factor: 0.0, by_spread: false }; LANES],
             spread: Spread::new(&target.bounds),
             sigma: vec![Lanes::splat(1.0); n],
             directions: vec![Lanes::splat(0.0); directions],
@@ -79,12 +84,26 @@ impl Mala {
         &self.directions
     }
 
-    pub(super) fn steps(&self) -> Lanes<f64> {
-        self.fixed.map_or_else(|| self.step.steps(), Lanes::splat)
+    /// η of the steps, averaged where several are in use.
+    pub(super) fn steps(&self, target: &Target) -> Lanes<f64> {
+        let factors = self.scales.factors();
+        Lanes(factors.0.map(|f| self.fixed.unwrap_or(f * f / (2.0 * target.temperature))))
     }
 
-    fn scale(&self, d: usize, lane: usize) -> f64 {
-        if self.precondition { self.spread.scale()[d][lane] } else { 1.0 }
+    /// η of a chain's present step.
+    fn step(&self, target: &Target, lane: usize) -> f64 {
+        let factor = self.scale[lane].factor;
+        self.fixed.unwrap_or(factor * factor / (2.0 * target.temperature))
+    }
+
+    /// Square root of the preconditioner.
+    fn unit(&self, target: &Target, d: usize, lane: usize) -> f64 {
+        match (self.precondition, self.fixed, self.scale[lane].by_spread) {
+            (true, _, true) => self.spread.scale()[d][lane],
+            (true, _, false) => target.bounds.width(d),
+            (false, Some(_), _) => 1.0,
+            (false, None, _) => self.mean_width,
+        }
     }
 
     pub(super) fn ask(
@@ -105,9 +124,12 @@ impl Mala {
                     self.draw_directions(target, streams);
                 }
                 let renewed = noise.is_some() && !frozen;
-                // While steps adapt, so does the smoothing that follows them.
-                let stale =
-                    self.drift_version != Some(state.version) || (self.fixed.is_none() && phase.warming());
+                for lane in 0..LANES {
+                    let rng = &mut streams.propose[lane];
+                    self.scale[lane] = self.scales.choose(lane, phase.warming(), rng);
+                }
+                // The smoothing follows the spread while that adapts.
+                let stale = self.drift_version != Some(state.version) || self.adapts(phase);
                 if renewed || stale {
                     self.set_sigma(target);
                     self.stage = Stage::Drifting;
@@ -125,14 +147,13 @@ impl Mala {
 
     fn propose(&mut self, target: &Target, state: &State, streams: &mut Streams) -> Request {
         let bounds = &target.bounds;
-        let steps = self.steps();
         let spread = if mutant::is(Fault::HalveNoise) { 1.0 } else { 2.0 };
         self.outside = [false; LANES];
         for lane in 0..LANES {
             for &d in bounds.free() {
-                let p = self.scale(d, lane);
-                let sd = (spread * steps[lane] * target.temperature).sqrt() * p;
-                let mean = state.x[d][lane] + shift(steps[lane], p, self.here[d][lane], bounds.width(d));
+                let (step, unit) = (self.step(target, lane), self.unit(target, d, lane));
+                let sd = (spread * step * target.temperature).sqrt() * unit;
+                let mean = state.x[d][lane] + shift(step, unit, self.here[d][lane], bounds.width(d));
                 let y = mean + sd * streams.propose[lane].normal();
                 let (lower, upper) = (bounds.lower(d), bounds.upper(d));
                 self.proposal[d][lane] = match target.boundary {
@@ -199,6 +220,7 @@ impl Mala {
             };
         }
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
+        let jumps = self.adapts(phase).then(|| self.spread.jumps(&target.bounds, &state.x, &self.proposal));
         let (probability, moved) =
             accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
         for (here, there) in self.here.iter_mut().zip(there.unwrap_or(&[])) {
@@ -210,18 +232,22 @@ impl Mala {
         }
         self.drift_version = Some(state.version);
         self.stage = Stage::Over;
-        if self.fixed.is_none() && phase.warming() {
-            self.step.update(&probability);
-            if self.precondition {
-                self.spread.update(&target.bounds, &state.x);
-                if phase.refreshes() {
-                    self.spread.refresh(&target.bounds);
-                }
+        if let Some(jumps) = jumps {
+            self.scales.score(&Lanes(std::array::from_fn(|lane| probability[lane] * jumps[lane])));
+            self.spread.update(&target.bounds, &state.x);
+            if phase.refreshes() {
+                self.scales.halve();
+                self.spread.refresh(&target.bounds);
             }
-            if phase.refreshes() || phase.freezes() {
-                self.step.settle();
+            if phase.freezes() {
+                self.scales.freeze();
+                self.drift_version = None;
             }
         }
+    }
+
+    fn adapts(&self, phase: Phase) -> bool {
+        phase.warming() && self.scales.adapts()
     }
 
     /// `log q(to | from)` of one chain, up to a constant that cancels.
@@ -233,12 +259,12 @@ impl Mala {
         drift: &[Lanes<f64>],
         to: &[Lanes<f64>],
     ) -> f64 {
-        let step = self.steps()[lane];
+        let step = self.step(target, lane);
         let mut log = 0.0;
         for &d in target.bounds.free() {
-            let p = self.scale(d, lane);
-            let variance = 2.0 * step * target.temperature * p * p;
-            let mean = from[d][lane] + shift(step, p, drift[d][lane], target.bounds.width(d));
+            let unit = self.unit(target, d, lane);
+            let variance = 2.0 * step * target.temperature * unit * unit;
+            let mean = from[d][lane] + shift(step, unit, drift[d][lane], target.bounds.width(d));
             let y = to[d][lane];
             log += if target.boundary == Boundary::Reflect && !mutant::is(Fault::ForgetFold) {
                 log_folded_normal(y, mean, variance, target.bounds.lower(d), target.bounds.upper(d))
@@ -253,21 +279,20 @@ impl Mala {
         let n = target.bounds.len();
         for direction in self.directions.chunks_exact_mut(n) {
             for &d in target.bounds.free() {
-                for lane in 0..LANES {
-                    direction[d][lane] = streams.noise[lane].normal();
+                for (lane, stream) in streams.noise.iter_mut().enumerate() {
+                    direction[d][lane] = stream.normal();
                 }
             }
         }
     }
 
-    /// The given fraction of each width, or the standard deviation of the step.
+    /// The given fraction of each width, or a fraction of the spread.
     fn set_sigma(&mut self, target: &Target) {
-        let steps = self.steps();
         for &d in target.bounds.free() {
             for lane in 0..LANES {
                 self.sigma[d][lane] = match self.drift.sigma() {
                     Some(sigma) => sigma * target.bounds.width(d),
-                    None => (2.0 * steps[lane] * target.temperature).sqrt() * self.scale(d, lane),
+                    None => SIGMA * self.spread.scale()[d][lane],
                 };
             }
         }

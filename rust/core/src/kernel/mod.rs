@@ -196,7 +196,7 @@ impl Default for Tally {
 #[derive(Clone, Debug)]
 pub enum Mover {
     RandomWalk(RandomWalk),
-    Mala(Mala),
+    Mala(Box<Mala>),
     Conditional(Conditional),
 }
 
@@ -205,7 +205,7 @@ impl Mover {
         match spec {
             Spec::RandomWalk { scale } => Mover::RandomWalk(RandomWalk::new(*scale, target)),
             Spec::Mala { step, drift, precondition } => {
-                Mover::Mala(Mala::new(*step, *drift, *precondition, target))
+                Mover::Mala(Box::new(Mala::new(*step, *drift, *precondition, target)))
             }
             Spec::Conditional | Spec::Mixture { .. } => Mover::Conditional(Conditional::default()),
         }
@@ -252,10 +252,10 @@ impl Mover {
     }
 
     /// The step or scale of each chain; NaN for a kernel without one.
-    pub fn steps(&self) -> Lanes<f64> {
+    pub fn steps(&self, target: &Target) -> Lanes<f64> {
         match self {
             Mover::RandomWalk(k) => k.scales(),
-            Mover::Mala(k) => k.steps(),
+            Mover::Mala(k) => k.steps(target),
             Mover::Conditional(_) => Lanes::splat(f64::NAN),
         }
     }

@@ -89,7 +89,11 @@ impl RandomWalk {
         self.answered = true;
         let log_ratio = Lanes::splat(if mutant::is(Fault::AcceptAll) { f64::MAX } else { 0.0 });
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
-        let jumps = if self.adapts(phase) { self.jumps(target, state) } else { Lanes::splat(0.0) };
+        let jumps = if self.adapts(phase) {
+            self.spread.jumps(&target.bounds, &state.x, &self.proposal)
+        } else {
+            Lanes::splat(0.0)
+        };
         let (probability, _) =
             accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
         if self.adapts(phase) {
@@ -107,17 +111,5 @@ impl RandomWalk {
 
     fn adapts(&self, phase: Phase) -> bool {
         phase.warming() && self.scales.adapts()
-    }
-
-    /// Squared lengths of the proposed jumps in units of the chains' spread.
-    fn jumps(&self, target: &Target, state: &State) -> Lanes<f64> {
-        let mut sum = Lanes::splat(0.0);
-        for &d in target.bounds.free() {
-            for lane in 0..LANES {
-                let jump = (self.proposal[d][lane] - state.x[d][lane]) / self.spread.scale()[d][lane];
-                sum[lane] += jump * jump;
-            }
-        }
-        sum
     }
 }

@@ -46,8 +46,8 @@ impl Simd for Avx512 {
         max(a: F, b: F) -> F = _mm512_max_pd;
         abs(a: F) -> F = _mm512_abs_pd;
         to_bits(a: F) -> U = _mm512_castpd_si512;
-        from_bits(a: U) -> F = _mm512_castsi512_pd;
-        from_i64(a: U) -> F = _mm512_cvtepi64_pd;
+        with_bits(a: U) -> F = _mm512_castsi512_pd;
+        convert_i64(a: U) -> F = _mm512_cvtepi64_pd;
         add_u(a: U, b: U) -> U = _mm512_add_epi64;
         sub_u(a: U, b: U) -> U = _mm512_sub_epi64;
         and_u(a: U, b: U) -> U = _mm512_and_si512;

@@ -54,8 +54,8 @@ pub fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     let m1 = s.shr_u::<1>(m);
     let m2 = s.sub_u(m, m1);
     let one = s.splat_u(1);
-    let f1 = s.from_bits(s.shl_u::<52>(s.sub_u(m1, one)));
-    let f2 = s.from_bits(s.shl_u::<52>(s.sub_u(m2, one)));
+    let f1 = s.with_bits(s.shl_u::<52>(s.sub_u(m1, one)));
+    let f2 = s.with_bits(s.shl_u::<52>(s.sub_u(m2, one)));
     let value = s.mul(s.mul(p, f1), f2);
     s.select(s.le(x, x), value, x)
 }
@@ -92,11 +92,11 @@ pub fn ln<S: Simd>(s: S, x: S::F) -> S::F {
     let bits = s.to_bits(x);
     let rounded = s.add_u(bits, s.splat_u(1 << 48));
     let exponent = s.shr_u::<52>(rounded);
-    let k = s.from_i64(s.sub_u(exponent, s.splat_u(1023)));
-    let m = s.from_bits(s.sub_u(s.add_u(bits, s.splat_u(ONE)), s.shl_u::<52>(exponent)));
+    let k = s.convert_i64(s.sub_u(exponent, s.splat_u(1023)));
+    let m = s.with_bits(s.sub_u(s.add_u(bits, s.splat_u(ONE)), s.shl_u::<52>(exponent)));
     let centre = s.shr_u::<49>(rounded);
-    let inverse = s.from_bits(s.permute(&Lanes(INVERSE.map(f64::to_bits)), centre));
-    let log = s.from_bits(s.permute(&Lanes(LOG.map(f64::to_bits)), centre));
+    let inverse = s.with_bits(s.permute(&Lanes(INVERSE.map(f64::to_bits)), centre));
+    let log = s.with_bits(s.permute(&Lanes(LOG.map(f64::to_bits)), centre));
     let r = s.mul_add(m, inverse, s.splat(-1.0));
     let r2 = s.mul(r, r);
     // ln(1 + r) - r = r² (-1/2 + r/3 - r²/4 + …), even and odd powers apart.
@@ -132,7 +132,7 @@ const ERFC: [f64; 28] = [
     -9.913_641_564_930_33e-10,
     -2.273_651_222_931_835_8e-10,
     9.646_791_102_015_526e-11,
-    2.394_038_083_039_114_8e-12,
+    2.394_038_083_039_115e-12,
     -6.886_027_526_497_553e-12,
     8.944_879_273_090_726e-13,
     3.130_921_399_342_958e-13,

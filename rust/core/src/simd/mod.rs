@@ -67,9 +67,9 @@ pub trait Simd: Copy {
     fn le(self, a: Self::F, b: Self::F) -> Self::M;
     fn select(self, mask: Self::M, yes: Self::F, no: Self::F) -> Self::F;
     fn to_bits(self, a: Self::F) -> Self::U;
-    fn from_bits(self, a: Self::U) -> Self::F;
+    fn with_bits(self, a: Self::U) -> Self::F;
     /// Signed 64-bit integers to the nearest double.
-    fn from_i64(self, a: Self::U) -> Self::F;
+    fn convert_i64(self, a: Self::U) -> Self::F;
 
     fn splat_u(self, value: u64) -> Self::U;
     fn load_u(self, from: &Lanes<u64>) -> Self::U;

@@ -96,18 +96,18 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn select(self, mask: Self::M, yes: Self::F, no: Self::F) -> Self::F {
-        self.from_bits(self.select_u(mask, self.to_bits(yes), self.to_bits(no)))
+        self.with_bits(self.select_u(mask, self.to_bits(yes), self.to_bits(no)))
     }
     #[inline(always)]
     fn to_bits(self, a: Self::F) -> Self::U {
         map(a, f64::to_bits)
     }
     #[inline(always)]
-    fn from_bits(self, a: Self::U) -> Self::F {
+    fn with_bits(self, a: Self::U) -> Self::F {
         map(a, f64::from_bits)
     }
     #[inline(always)]
-    fn from_i64(self, a: Self::U) -> Self::F {
+    fn convert_i64(self, a: Self::U) -> Self::F {
         map(a, |a| a as i64 as f64)
     }
 

@@ -58,10 +58,10 @@ impl Simd for Scalar {
     fn to_bits(self, a: f64) -> u64 {
         a.to_bits()
     }
-    fn from_bits(self, a: u64) -> f64 {
+    fn with_bits(self, a: u64) -> f64 {
         f64::from_bits(a)
     }
-    fn from_i64(self, a: u64) -> f64 {
+    fn convert_i64(self, a: u64) -> f64 {
         a as i64 as f64
     }
     fn splat_u(self, value: u64) -> u64 {

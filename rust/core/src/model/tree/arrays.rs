@@ -73,7 +73,7 @@ impl TreeEnsemble {
                 return Err(Error::Model(format!("`{name}` has {len} entries, `feature` has {n_nodes}")));
             }
         }
-        if parts.value.len() % n_nodes != 0 || parts.value.is_empty() {
+        if !parts.value.len().is_multiple_of(n_nodes) || parts.value.is_empty() {
             return Err(Error::Model("`value` must hold one row per node".into()));
         }
         let width = parts.value.len() / n_nodes;

@@ -27,7 +27,7 @@ impl Forest {
     #[inline(always)]
     pub(crate) fn output<S: Simd>(&self, s: S, slot: usize, sum: S::U) -> S::F {
         let Slot { base, unit } = self.slots[slot];
-        s.mul_add(s.from_i64(sum), s.splat(unit), s.splat(base))
+        s.mul_add(s.convert_i64(sum), s.splat(unit), s.splat(base))
     }
 }
 

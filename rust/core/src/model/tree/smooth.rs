@@ -75,12 +75,15 @@ impl Forest {
     }
 }
 
+/// A cotangent of the outputs, and the gradient that it is pulled back to.
+type Backward<'a> = (&'a [Lanes<f64>], &'a mut [Lanes<f64>]);
+
 struct Smooth<'a> {
     forest: &'a Forest,
     x: &'a [Lanes<f64>],
     sigma: &'a [Lanes<f64>],
     state: &'a mut SmoothState,
-    gradient: Option<(&'a [Lanes<f64>], &'a mut [Lanes<f64>])>,
+    gradient: Option<Backward<'a>>,
 }
 
 impl Op for Smooth<'_> {
@@ -135,7 +138,7 @@ fn smooth_tree<S: Simd>(
     forest: &Forest,
     tree: &Tree,
     state: &mut SmoothState,
-    gradient: &mut Option<(&[Lanes<f64>], &mut [Lanes<f64>])>,
+    gradient: &mut Option<Backward<'_>>,
 ) {
     let SmoothState { at_cuts, offsets, lower, upper, path, before, tasks, outputs } = state;
     path.clear();
