@@ -22,7 +22,7 @@ from sondage.errors import (
     SondageWarning,
     SpaceError,
 )
-from sondage.kernels import MALA, Conditional, Mixture, RandomWalk, Smoothed
+from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk, Smoothed
 from sondage.models import Model, as_model
 from sondage.questions import Question, fixed_label, near, prediction_risky, require
 from sondage.report import Section
@@ -40,6 +40,7 @@ __all__ = [
     "Fixed",
     "Integer",
     "InternalError",
+    "Kernel",
     "MissingDependencyError",
     "Mixture",
     "Model",
