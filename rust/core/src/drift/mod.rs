@@ -45,7 +45,7 @@ impl Drift {
 
     /// b at eight rows into `out[column]`. `sigma[column]` smooths; `directions[j · columns + column]`
     /// are the estimate's. A component that is not finite becomes 0, which is still a field.
-    pub(crate) fn evaluate(
+    pub fn evaluate(
         &self,
         energy: &Energy,
         workspace: &mut Workspace,
