@@ -109,7 +109,8 @@ def _show_demo(result: DemoResult) -> None:
     print()
     print("Wine data, 178 rows, 13 columns scaled to [0, 1]; one tenth of the rows held out.")
     print(
-        f"Accuracy on them: forest {problem.accuracy_forest:.1%}, tree {problem.accuracy_tree:.1%}"
+        f"Accuracy on them: forest {100 * problem.accuracy_forest:.2f} %, tree "
+        f"{100 * problem.accuracy_tree:.2f} %"
     )
     chains, draws = answer.draws.shape[:2]
     print(f"Temperature 1/{1 / TEMPERATURE:.0f}; {chains} chains of {draws:,} draws, ", end="")

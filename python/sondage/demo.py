@@ -214,8 +214,8 @@ def run(
             Section(
                 title="The answer beside the three classes, in real units",
                 text=(
-                    f"Test accuracy: forest {problem.accuracy_forest:.1%}, "
-                    f"tree {problem.accuracy_tree:.1%}. "
+                    f"Test accuracy: forest {100 * problem.accuracy_forest:.2f} %, "
+                    f"tree {100 * problem.accuracy_tree:.2f} %. "
                     "The forest's mean class probabilities over the draws are "
                     + ", ".join(f"{p:.3f}" for p in forest_probabilities)
                     + f"; the tree calls {tree_share:.1%} of the draws class_1."
