@@ -126,11 +126,10 @@ impl Run {
         } else {
             None
         };
-        let rows = settings.chains * settings.draws;
         let d = target.bounds.len();
         Ok(Self {
-            draws: vec![0.0; rows * d],
-            energies: vec![0.0; rows],
+            draws: zeros(&settings, d)?,
+            energies: zeros(&settings, 1)?,
             energy,
             spec,
             target,
@@ -238,6 +237,19 @@ impl Run {
             kernels,
             exact: self.spec.exact(self.settings.boundary),
         }
+    }
+}
+
+/// Room for `columns` numbers per kept row, or an error instead of an abort.
+fn zeros(settings: &Settings, columns: usize) -> Result<Vec<f64>> {
+    let n = settings.chains.checked_mul(settings.draws).and_then(|rows| rows.checked_mul(columns));
+    match n {
+        Some(n) if Vec::<f64>::new().try_reserve_exact(n).is_ok() => Ok(vec![0.0; n]),
+        _ => Err(Error::Sampling(format!(
+            "{} chains of {} draws of {columns} columns do not fit into memory: ask for fewer draws, or keep \
+             every n-th with thin=n",
+            settings.chains, settings.draws
+        ))),
     }
 }
 

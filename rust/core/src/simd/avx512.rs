@@ -40,7 +40,6 @@ impl Simd for Avx512 {
         sub(a: F, b: F) -> F = _mm512_sub_pd;
         mul(a: F, b: F) -> F = _mm512_mul_pd;
         div(a: F, b: F) -> F = _mm512_div_pd;
-        sqrt(a: F) -> F = _mm512_sqrt_pd;
         mul_add(a: F, b: F, c: F) -> F = _mm512_fmadd_pd;
         min(a: F, b: F) -> F = _mm512_min_pd;
         max(a: F, b: F) -> F = _mm512_max_pd;
@@ -51,7 +50,6 @@ impl Simd for Avx512 {
         add_u(a: U, b: U) -> U = _mm512_add_epi64;
         sub_u(a: U, b: U) -> U = _mm512_sub_epi64;
         and_u(a: U, b: U) -> U = _mm512_and_si512;
-        or_u(a: U, b: U) -> U = _mm512_or_si512;
         ne_u(a: U, b: U) -> M = _mm512_cmpneq_epi64_mask;
     }
 
@@ -135,18 +133,6 @@ impl Simd for Avx512 {
         // SAFETY: see the module; the masked index is below 64.
         unsafe {
             let index = _mm512_and_si512(index, _mm512_set1_epi64(63));
-            _mm512_i64gather_epi64::<8>(index, table.as_ptr().cast())
-        }
-    }
-    #[inline(always)]
-    fn gather_rows(self, table: &[Lanes<u64>], index: Self::U) -> Self::U {
-        // SAFETY: see the module; indices are clamped to the last row, and the lane is below 8.
-        unsafe {
-            assert!(!table.is_empty());
-            let last = _mm512_set1_epi64(table.len() as i64 - 1);
-            let row = _mm512_min_epu64(index, last);
-            let lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-            let index = _mm512_add_epi64(_mm512_slli_epi64::<3>(row), lane);
             _mm512_i64gather_epi64::<8>(index, table.as_ptr().cast())
         }
     }

@@ -8,6 +8,8 @@ mod avx512;
 pub mod math;
 mod portable;
 mod scalar;
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
 
@@ -55,7 +57,6 @@ pub trait Simd: Copy {
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
-    fn sqrt(self, a: Self::F) -> Self::F;
     /// `a · b + c`, rounded once.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// `if a < b { a } else { b }`: a NaN in `a` gives `b`.
@@ -77,7 +78,6 @@ pub trait Simd: Copy {
     fn add_u(self, a: Self::U, b: Self::U) -> Self::U;
     fn sub_u(self, a: Self::U, b: Self::U) -> Self::U;
     fn and_u(self, a: Self::U, b: Self::U) -> Self::U;
-    fn or_u(self, a: Self::U, b: Self::U) -> Self::U;
     fn shl_u<const BITS: u32>(self, a: Self::U) -> Self::U;
     fn shr_u<const BITS: u32>(self, a: Self::U) -> Self::U;
     fn select_u(self, mask: Self::M, yes: Self::U, no: Self::U) -> Self::U;
@@ -88,8 +88,6 @@ pub trait Simd: Copy {
     fn permute(self, table: &Lanes<u64>, index: Self::U) -> Self::U;
     /// `table[index & 63]` per lane; only the low six bits of an index count.
     fn gather64(self, table: &[u64; 64], index: Self::U) -> Self::U;
-    /// `table[index[lane]][lane]`: each lane reads its own column; indices are clamped to the table.
-    fn gather_rows(self, table: &[Lanes<u64>], index: Self::U) -> Self::U;
 
     fn and_m(self, a: Self::M, b: Self::M) -> Self::M;
     fn or_m(self, a: Self::M, b: Self::M) -> Self::M;

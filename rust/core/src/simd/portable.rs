@@ -63,10 +63,6 @@ impl Simd for Portable {
         zip(a, b, |a, b| a / b)
     }
     #[inline(always)]
-    fn sqrt(self, a: Self::F) -> Self::F {
-        map(a, f64::sqrt)
-    }
-    #[inline(always)]
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
         let mut out = Lanes([0.0; LANES]);
         for lane in 0..LANES {
@@ -136,10 +132,6 @@ impl Simd for Portable {
         zip(a, b, |a, b| a & b)
     }
     #[inline(always)]
-    fn or_u(self, a: Self::U, b: Self::U) -> Self::U {
-        zip(a, b, |a, b| a | b)
-    }
-    #[inline(always)]
     fn shl_u<const BITS: u32>(self, a: Self::U) -> Self::U {
         map(a, |a| a << BITS)
     }
@@ -170,15 +162,6 @@ impl Simd for Portable {
     #[inline(always)]
     fn gather64(self, table: &[u64; 64], index: Self::U) -> Self::U {
         map(index, |index| table[(index & 63) as usize])
-    }
-    #[inline(always)]
-    fn gather_rows(self, table: &[Lanes<u64>], index: Self::U) -> Self::U {
-        let last = table.len() - 1;
-        let mut out = Lanes([0; LANES]);
-        for lane in 0..LANES {
-            out.0[lane] = table[(index.0[lane] as usize).min(last)].0[lane];
-        }
-        out
     }
 
     #[inline(always)]

@@ -31,9 +31,6 @@ impl Simd for Scalar {
     fn div(self, a: f64, b: f64) -> f64 {
         a / b
     }
-    fn sqrt(self, a: f64) -> f64 {
-        a.sqrt()
-    }
     fn mul_add(self, a: f64, b: f64, c: f64) -> f64 {
         a.mul_add(b, c)
     }
@@ -82,9 +79,6 @@ impl Simd for Scalar {
     fn and_u(self, a: u64, b: u64) -> u64 {
         a & b
     }
-    fn or_u(self, a: u64, b: u64) -> u64 {
-        a | b
-    }
     fn shl_u<const BITS: u32>(self, a: u64) -> u64 {
         a << BITS
     }
@@ -105,9 +99,6 @@ impl Simd for Scalar {
     }
     fn gather64(self, table: &[u64; 64], index: u64) -> u64 {
         table[(index & 63) as usize]
-    }
-    fn gather_rows(self, table: &[Lanes<u64>], index: u64) -> u64 {
-        table[(index as usize).min(table.len() - 1)].0[0]
     }
     fn and_m(self, a: bool, b: bool) -> bool {
         a & b
