@@ -57,7 +57,7 @@ fn step(
     spec: &Spec,
     x: &[Lanes<f64>],
     key: u8,
-    drift: &dyn Fn(&[Lanes<f64>]) -> Vec<Lanes<f64>>,
+    drift: impl Fn(&[Lanes<f64>]) -> Vec<Lanes<f64>>,
 ) -> Step {
     let mut kernel = Mixture::new(spec, target, &[key; 32]);
     let mut streams = Streams::new(&[key; 32], 0);
@@ -131,7 +131,7 @@ fn langevin_steps_balance_point_by_point() {
                 .iter()
                 .map(|&(l, u)| Lanes(std::array::from_fn(|_| l + rng.uniform() * (u - l))))
                 .collect();
-            let forward = step(&energy, &target, &spec, &x, key, &field);
+            let forward = step(&energy, &target, &spec, &x, key, field);
             let gx = energy.at(&x, &mut Workspace::default());
             let gy = energy.at(&forward.y, &mut Workspace::default());
             let (bx, by) = (field(&x), field(&forward.y));
@@ -171,7 +171,7 @@ fn random_walks_accept_by_the_ratio_of_targets() {
     for key in 0..60 {
         let x: Vec<Lanes<f64>> =
             BOX.iter().map(|&(l, u)| Lanes(std::array::from_fn(|_| l + rng.uniform() * (u - l)))).collect();
-        let forward = step(&energy, &target, &spec, &x, key, &field);
+        let forward = step(&energy, &target, &spec, &x, key, field);
         let gx = energy.at(&x, &mut Workspace::default());
         let gy = energy.at(&forward.y, &mut Workspace::default());
         for lane in 0..LANES {
@@ -204,9 +204,9 @@ fn estimate(energy: &Energy, x: &[Lanes<f64>], sigma: &[Lanes<f64>]) -> ([f64; 2
             (0..2).map(|_| Lanes(std::array::from_fn(|_| rng.normal()))).collect();
         let b = drift_at(energy, drift, x, sigma, &directions);
         for d in 0..2 {
-            for lane in 0..LANES {
-                mean[d] += b[d][lane];
-                square[d] += b[d][lane] * b[d][lane];
+            for drift in b[d].0 {
+                mean[d] += drift;
+                square[d] += drift * drift;
             }
         }
     }

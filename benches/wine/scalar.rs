@@ -129,9 +129,7 @@ impl Chain {
         // From the present interval back to the lowest one.
         for (cut, m, change) in &self.events {
             if *cut < self.x[d] {
-                for k in 0..CLASSES {
-                    sums[*m][k] -= change[k];
-                }
+                shift(&mut sums[*m], change, -1.0);
             }
         }
         let lowest = sums;
@@ -147,9 +145,7 @@ impl Chain {
             total += if cut > low { weight(self, &sums, cut - low) } else { 0.0 };
             self.weights.push(total);
             low = cut.max(low);
-            for k in 0..CLASSES {
-                sums[m][k] += change[k];
-            }
+            shift(&mut sums[m], &change, 1.0);
         }
         total += weight(self, &sums, 1.0 - low);
         self.weights.push(total);
@@ -160,9 +156,13 @@ impl Chain {
         self.x[d] = to - self.rng.uniform() * (to - from);
         self.sums = lowest;
         for (_, m, change) in &self.events[..chosen] {
-            for k in 0..CLASSES {
-                self.sums[*m][k] += change[k];
-            }
+            shift(&mut self.sums[*m], change, 1.0);
         }
+    }
+}
+
+fn shift(sums: &mut [f64; CLASSES], change: &[f64; CLASSES], sign: f64) {
+    for (sum, change) in sums.iter_mut().zip(change) {
+        *sum += sign * change;
     }
 }
