@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 import sondage as sd
-from sklearn.datasets import load_wine
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import MinMaxScaler
-from sklearn.tree import DecisionTreeClassifier
+from sondage.demo import WineProblem, wine_problem
 
-COLUMNS = [f"x{i}" for i in range(13)]
-SPACE = sd.Space({name: sd.Continuous(0.0, 1.0) for name in COLUMNS})
-
-# Means of the scaled columns and of G at temperature 1/50, from 600 random-walk chains of 6,000 steps by
-# a program that shares nothing with this one; each is good to 0.003 at 95 %.
-REFERENCE = [0.652, 0.512, 0.503, 0.490, 0.506, 0.468, 0.538, 0.502, 0.498, 0.299, 0.445, 0.344, 0.446]
+# Means of the scaled columns and of G at temperature 1/50, from 600 random-walk chains of 6,000 steps
+# by a program that shares nothing with this one; each is good to 0.003 at 95 %.
+REFERENCE = [
+    0.652,
+    0.512,
+    0.503,
+    0.490,
+    0.506,
+    0.468,
+    0.538,
+    0.502,
+    0.498,
+    0.299,
+    0.445,
+    0.344,
+    0.446,
+]
 REFERENCE_ERROR = 0.0015
 REFERENCE_G = -1.0776
 
@@ -34,32 +42,17 @@ KERNELS = [
 
 
 @pytest.fixture(scope="module")
-def question() -> sd.Question:
-    wine = load_wine()
-    rows = MinMaxScaler().fit_transform(wine.data)
-    train, _, labels, _ = train_test_split(rows, wine.target, test_size=0.1, random_state=52)
-    forest = RandomForestClassifier(
-        100,
-        max_depth=3,
-        min_samples_leaf=10,
-        min_samples_split=40,
-        max_features="sqrt",
-        random_state=641,
-    ).fit(train, labels)
-    tree = DecisionTreeClassifier(min_samples_split=20, min_samples_leaf=5, random_state=0)
-    tree.fit(train, labels)
-    return sd.prediction_risky(sd.as_model(forest), entropy=True) + sd.fixed_label(
-        sd.as_model(tree), 1, loss="squared"
-    )
+def wine() -> WineProblem:
+    return wine_problem()
 
 
 def means(
-    question: sd.Question, kernel: sd.Kernel, boundary: str, draws: int, thin: int
+    wine: WineProblem, kernel: sd.Kernel, boundary: str, draws: int, thin: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means of the columns and of G, and their Monte-Carlo errors from 16 independent chains."""
     answer = sd.ask(
-        question,
-        SPACE,
+        wine.question,
+        wine.space,
         draws=draws,
         thin=thin,
         chains=16,
@@ -79,9 +72,9 @@ def means(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("kernel", "boundary", "draws", "thin"), KERNELS)
 def test_means_are_the_exact_ones(
-    question: sd.Question, kernel: sd.Kernel, boundary: str, draws: int, thin: int
+    wine: WineProblem, kernel: sd.Kernel, boundary: str, draws: int, thin: int
 ) -> None:
-    mean, error = means(question, kernel, boundary, draws, thin)
+    mean, error = means(wine, kernel, boundary, draws, thin)
     t = (mean - [*REFERENCE, REFERENCE_G]) / np.hypot(error, [*[REFERENCE_ERROR] * 13, 0.0002])
     # Student's t with 15 degrees of freedom leaves 5.5 with probability 6e-5; 14 comparisons.
     assert np.abs(t).max() < 5.5
@@ -89,22 +82,29 @@ def test_means_are_the_exact_ones(
     assert error[:13].max() < 0.03
 
 
-def test_the_default_kernel_gives_the_exact_means(question: sd.Question) -> None:
-    mean, error = means(question, sd.Conditional(), "reflect", 2_000, 1)
+def test_the_default_kernel_gives_the_exact_means(wine: WineProblem) -> None:
+    mean, error = means(wine, sd.Conditional(), "reflect", 2_000, 1)
     t = (mean - [*REFERENCE, REFERENCE_G]) / np.hypot(error, [*[REFERENCE_ERROR] * 13, 0.0002])
     assert np.abs(t).max() < 5.5
     assert error[:13].max() < 0.02
 
 
-def test_the_papers_rule_is_marked_not_exact(question: sd.Question) -> None:
+def test_the_papers_rule_is_marked_not_exact(wine: WineProblem) -> None:
     fresh = sd.MALA(drift=sd.Smoothed(directions=2, noise="fresh"))
     answer = sd.ask(
-        question, SPACE, draws=50, chains=4, kernel=fresh, temperature=0.02, seed=1, progress=False
+        wine.question,
+        wine.space,
+        draws=50,
+        chains=4,
+        kernel=fresh,
+        temperature=0.02,
+        seed=1,
+        progress=False,
     )
     assert not answer.diagnostics.exact
     clipped = sd.ask(
-        question,
-        SPACE,
+        wine.question,
+        wine.space,
         draws=50,
         chains=4,
         kernel=sd.RandomWalk(),

@@ -94,7 +94,7 @@ def test_a_missing_file_is_named(tmp_path) -> None:
 @pytest.mark.parametrize("kept", [0, 3, 200, -1, -300])
 def test_a_truncated_file_is_refused(saved, kept) -> None:
     saved.write_bytes(saved.read_bytes()[:kept])
-    with pytest.raises(DataError, match="answer.parquet: not a whole Parquet file"):
+    with pytest.raises(DataError, match=r"answer\.parquet: not a whole Parquet file"):
         load_answer(saved)
 
 

@@ -51,10 +51,6 @@ impl Scales {
         Self { lanes: vec![candidates; LANES], chosen: [0; LANES] }
     }
 
-    pub(crate) fn adapts(&self) -> bool {
-        self.lanes.iter().any(|candidates| candidates.len() > 1)
-    }
-
     /// The scale of a chain's next step: the least tried one while warming up, then at random.
     pub(crate) fn choose(&mut self, lane: usize, warming: bool, rng: &mut Stream) -> Scale {
         let candidates = &self.lanes[lane];
@@ -108,10 +104,9 @@ impl Scales {
         for candidates in &mut self.lanes {
             let weight = |c: &Candidate| c.mean() * c.mean();
             let total: f64 = candidates.iter().map(weight).sum();
+            let equal = 1.0 / candidates.len() as f64;
             for c in candidates {
-                if total > 0.0 {
-                    c.share = weight(c) / total;
-                }
+                c.share = if total > 0.0 { weight(c) / total } else { equal };
             }
         }
     }

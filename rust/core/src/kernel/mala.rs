@@ -3,7 +3,7 @@
 
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
-use crate::adapt::{Phase, Scale, Scales, Spread};
+use crate::adapt::{Adaptation, Phase, Scale};
 use crate::drift::{Drift, Noise};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
@@ -19,9 +19,8 @@ pub struct Mala {
     precondition: bool,
     mean_width: f64,
     /// Standard deviation of the noise, a multiple of each column's unit: `sqrt(2ητ)`.
-    scales: Scales,
+    adaptation: Adaptation,
     scale: [Scale; LANES],
-    spread: Spread,
     /// Standard deviations of the smoothing noise.
     sigma: Vec<Lanes<f64>>,
     directions: Vec<Lanes<f64>>,
@@ -54,9 +53,11 @@ impl Mala {
             drift,
             precondition,
             mean_width: free.iter().map(|&d| target.bounds.width(d)).sum::<f64>() / free.len().max(1) as f64,
-            scales: Scales::new(fixed.map(|step| (2.0 * step * target.temperature).sqrt())),
+            adaptation: Adaptation::new(
+                fixed.map(|step| (2.0 * step * target.temperature).sqrt()),
+                &target.bounds,
+            ),
             scale: [Scale { factor: 0.0, by_spread: false }; LANES],
-            spread: Spread::new(&target.bounds),
             sigma: vec![Lanes::splat(1.0); n],
             directions: vec![Lanes::splat(0.0); directions],
             here: vec![Lanes::splat(0.0); n],
@@ -86,7 +87,7 @@ impl Mala {
 
     /// η of the steps, averaged where several are in use.
     pub(super) fn steps(&self, target: &Target) -> Lanes<f64> {
-        let factors = self.scales.factors();
+        let factors = self.adaptation.factors();
         Lanes(factors.0.map(|f| self.fixed.unwrap_or(f * f / (2.0 * target.temperature))))
     }
 
@@ -99,7 +100,7 @@ impl Mala {
     /// Square root of the preconditioner.
     fn unit(&self, target: &Target, d: usize, lane: usize) -> f64 {
         match (self.precondition, self.fixed, self.scale[lane].by_spread) {
-            (true, _, true) => self.spread.scale()[d][lane],
+            (true, _, true) => self.adaptation.spread(d, lane),
             (true, _, false) => target.bounds.width(d),
             (false, Some(_), _) => 1.0,
             (false, None, _) => self.mean_width,
@@ -115,6 +116,7 @@ impl Mala {
     ) -> Request {
         match self.stage {
             Stage::Begin => {
+                let adapted = self.adaptation.begin(phase, &target.bounds);
                 let noise = match self.drift {
                     Drift::Smoothed { noise, .. } => Some(noise),
                     _ => None,
@@ -126,10 +128,10 @@ impl Mala {
                 let renewed = noise.is_some() && !frozen;
                 for lane in 0..LANES {
                     let rng = &mut streams.propose[lane];
-                    self.scale[lane] = self.scales.choose(lane, phase.warming(), rng);
+                    self.scale[lane] = self.adaptation.choose(lane, rng);
                 }
-                // The smoothing follows the spread while that adapts.
-                let stale = self.drift_version != Some(state.version) || self.adapts(phase);
+                // The smoothing follows the spread.
+                let stale = adapted || self.drift_version != Some(state.version);
                 if renewed || stale {
                     self.set_sigma(target);
                     self.stage = Stage::Drifting;
@@ -220,7 +222,7 @@ impl Mala {
             };
         }
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
-        let jumps = self.adapts(phase).then(|| self.spread.jumps(&target.bounds, &state.x, &self.proposal));
+        let jumps = self.adaptation.jumps(&target.bounds, &state.x, &self.proposal);
         let (probability, moved) =
             accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
         for (here, there) in self.here.iter_mut().zip(there.unwrap_or(&[])) {
@@ -232,22 +234,7 @@ impl Mala {
         }
         self.drift_version = Some(state.version);
         self.stage = Stage::Over;
-        if let Some(jumps) = jumps {
-            self.scales.score(&Lanes(std::array::from_fn(|lane| probability[lane] * jumps[lane])));
-            self.spread.update(&target.bounds, &state.x);
-            if phase.refreshes() {
-                self.scales.halve();
-                self.spread.refresh(&target.bounds);
-            }
-            if phase.freezes() {
-                self.scales.freeze();
-                self.drift_version = None;
-            }
-        }
-    }
-
-    fn adapts(&self, phase: Phase) -> bool {
-        phase.warming() && self.scales.adapts()
+        self.adaptation.learn(&target.bounds, &jumps, &probability, &state.x);
     }
 
     /// `log q(to | from)` of one chain, up to a constant that cancels.
@@ -292,7 +279,7 @@ impl Mala {
             for lane in 0..LANES {
                 self.sigma[d][lane] = match self.drift.sigma() {
                     Some(sigma) => sigma * target.bounds.width(d),
-                    None => SIGMA * self.spread.scale()[d][lane],
+                    None => SIGMA * self.adaptation.spread(d, lane),
                 };
             }
         }

@@ -2,15 +2,14 @@
 
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
-use crate::adapt::{Phase, Scales, Spread};
+use crate::adapt::{Adaptation, Phase};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
 use crate::space::{Boundary, fold};
 
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
-    scales: Scales,
-    spread: Spread,
+    adaptation: Adaptation,
     proposal: Vec<Lanes<f64>>,
     outside: [bool; LANES],
     answered: bool,
@@ -20,8 +19,7 @@ pub struct RandomWalk {
 impl RandomWalk {
     pub(super) fn new(fixed: Option<f64>, target: &Target) -> Self {
         Self {
-            scales: Scales::new(fixed),
-            spread: Spread::new(&target.bounds),
+            adaptation: Adaptation::new(fixed, &target.bounds),
             proposal: target.bounds.lowers().iter().map(|&x| Lanes::splat(x)).collect(),
             outside: [false; LANES],
             answered: false,
@@ -35,7 +33,7 @@ impl RandomWalk {
 
     /// Scale of the steps, averaged where several are in use.
     pub(super) fn scales(&self) -> Lanes<f64> {
-        self.scales.factors()
+        self.adaptation.factors()
     }
 
     pub(super) fn ask(
@@ -49,12 +47,13 @@ impl RandomWalk {
             return Request::Done;
         }
         let bounds = &target.bounds;
+        self.adaptation.begin(phase, bounds);
         self.outside = [false; LANES];
         for lane in 0..LANES {
             let rng = &mut streams.propose[lane];
-            let scale = self.scales.choose(lane, phase.warming(), rng);
+            let scale = self.adaptation.choose(lane, rng);
             for &d in bounds.free() {
-                let unit = if scale.by_spread { self.spread.scale()[d][lane] } else { bounds.width(d) };
+                let unit = if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
                 self.proposal[d][lane] = state.x[d][lane] + scale.factor * unit * rng.normal();
             }
         }
@@ -89,27 +88,9 @@ impl RandomWalk {
         self.answered = true;
         let log_ratio = Lanes::splat(if mutant::is(Fault::AcceptAll) { f64::MAX } else { 0.0 });
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
-        let jumps = if self.adapts(phase) {
-            self.spread.jumps(&target.bounds, &state.x, &self.proposal)
-        } else {
-            Lanes::splat(0.0)
-        };
+        let jumps = self.adaptation.jumps(&target.bounds, &state.x, &self.proposal);
         let (probability, _) =
             accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
-        if self.adapts(phase) {
-            self.scales.score(&Lanes(std::array::from_fn(|lane| probability[lane] * jumps[lane])));
-            self.spread.update(&target.bounds, &state.x);
-            if phase.refreshes() {
-                self.scales.halve();
-                self.spread.refresh(&target.bounds);
-            }
-            if phase.freezes() {
-                self.scales.freeze();
-            }
-        }
-    }
-
-    fn adapts(&self, phase: Phase) -> bool {
-        phase.warming() && self.scales.adapts()
+        self.adaptation.learn(&target.bounds, &jumps, &probability, &state.x);
     }
 }
