@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from sondage.answer import Answer
 from sondage.diagnostics import KernelStatistics, RunStatistics
 from sondage.settings import Settings
 from sondage.space import Column, Continuous, Fixed, Space
-
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ One line per array: its name, then its values. `forest.` and `tree.` are the two
 from __future__ import annotations
 
 import numpy as np
+
 from sondage.demo import wine_problem
 
 ARRAYS = ["roots", "feature", "cut", "left", "right", "value", "first_output", "base"]
 
 
 def main() -> None:
+    """Print both models, one array a line."""
     for name, model in zip(["forest", "tree"], wine_problem().question.models, strict=True):
         _, arguments = model._core.__getnewargs_ex__()
         for key in ["n_features", "n_outputs", "divisor"]:

@@ -1,9 +1,18 @@
-"""The compiled core: trees, questions bound to a space, kernels and runs."""
-
 from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+__all__ = [
+    "Drift",
+    "Energy",
+    "Kernel",
+    "Localizer",
+    "Loss",
+    "Run",
+    "TreeEnsemble",
+    "build_info",
+]
 
 def build_info() -> dict[str, str]: ...
 @final

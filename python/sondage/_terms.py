@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sondage._core import Localizer, Loss
 
+from sondage._core import Localizer, Loss
 from sondage._question import Band, Term, anchor_columns, weighted
 from sondage.errors import QuestionError
 

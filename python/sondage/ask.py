@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import polars as pl
-from sondage._core import Energy, Run, build_info
 
+from sondage._core import Energy, Run, build_info
 from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
 from sondage.frames import plain, to_matrix
 from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk

@@ -148,7 +148,7 @@ def test_the_fast_path_equals_the_reference_to_the_last_bit(fitted: BaseEstimato
 
 def test_models_pickle_and_stay_equal(fitted: BaseEstimator) -> None:
     model = as_model(fitted)
-    again = pickle.loads(pickle.dumps(model))  # noqa: S301
+    again = pickle.loads(pickle.dumps(model))
     assert again == model
     assert hash(again) == hash(model)
     rows = np.ascontiguousarray(data_of(fitted)[:4])

@@ -8,8 +8,8 @@ import pytest
 import sondage as sd
 from sondage.demo import WineProblem, wine_problem
 
-# Means of the scaled columns and of G at temperature 1/50, from 600 random-walk chains of 6,000 steps
-# by a program that shares nothing with this one; each is good to 0.003 at 95 %.
+# Means of the scaled columns and of G at temperature 1/50, from 600 random-walk chains of 6,000
+# steps by a program that shares nothing with this one; each is good to 0.003 at 95 %.
 REFERENCE = [
     0.652,
     0.512,

@@ -245,6 +245,6 @@ def test_parts_that_do_not_fit_are_refused(answer: Answer, changes, words) -> No
 
 
 def test_an_answer_pickles(answer: Answer) -> None:
-    again = pickle.loads(pickle.dumps(answer))  # noqa: S301
+    again = pickle.loads(pickle.dumps(answer))
     np.testing.assert_array_equal(again.draws, answer.draws)
     assert again.space == answer.space == Space(dict(answer.space.kinds))

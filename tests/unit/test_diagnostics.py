@@ -7,15 +7,16 @@ import math
 import numpy as np
 import pytest
 
+from sondage import diagnostics
 from sondage.convergence import convergence
-from sondage.diagnostics import Diagnostics, Warning
+from sondage.diagnostics import Diagnostics
 from sondage.run_statistics import KernelStatistics, RunStatistics
 from sondage.space import Continuous
 
 ONE = {"x": Continuous(0, 1)}
 
 
-def only(found: Diagnostics, words: str) -> Warning:
+def only(found: Diagnostics, words: str) -> diagnostics.Warning:
     matching = [warning for warning in found.warnings if words in warning.text]
     assert len(matching) == 1, [warning.text for warning in found.warnings]
     return matching[0]

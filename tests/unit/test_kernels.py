@@ -24,7 +24,7 @@ KERNELS = [
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
 def test_kernels_are_values(kernel: Kernel) -> None:
     assert eval(repr(kernel)) == kernel  # noqa: S307
-    assert pickle.loads(pickle.dumps(kernel)) == kernel  # noqa: S301
+    assert pickle.loads(pickle.dumps(kernel)) == kernel
     assert hash(kernel) == hash(eval(repr(kernel)))  # noqa: S307
     assert sum(other == kernel for other in KERNELS) == 1
     assert isinstance(kernel._core(), _core.Kernel)

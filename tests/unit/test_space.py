@@ -69,7 +69,7 @@ def test_decimals_are_continuous() -> None:
 def test_equality_representation_and_copies() -> None:
     space = Space.from_frame(DATA, increase_only=["age"], fixed=["job"])
     assert eval(repr(space)) == space  # noqa: S307
-    assert pickle.loads(pickle.dumps(space)) == space  # noqa: S301
+    assert pickle.loads(pickle.dumps(space)) == space
     assert copy.deepcopy(space) == space
     assert hash(space) == hash(Space.from_frame(DATA, increase_only=["age"], fixed=["job"]))
     assert space != Space.from_frame(DATA, fixed=["job"])
