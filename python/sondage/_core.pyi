@@ -15,6 +15,7 @@ __all__ = [
 ]
 
 def build_info() -> dict[str, str]: ...
+
 @final
 class TreeEnsemble:
     def __new__(

@@ -64,7 +64,9 @@ def test_the_reference_is_drawn_over_the_answer(answer) -> None:
 def test_every_histogram_has_the_same_area(answer) -> None:
     data = pl.DataFrame({"age": [20.0, 30.0, 200.0, 300.0], "income": [1.0, 2.0, 3.0, 4.0]})
     axes = answer.plot.marginals(data).axes
-    area = [float((p.get_data().values * np.diff(p.get_data().edges)).sum()) for p in axes[1].patches]
+    area = [
+        float((p.get_data().values * np.diff(p.get_data().edges)).sum()) for p in axes[1].patches
+    ]
     assert area == pytest.approx([area[0]] * 3)
     outside = axes[0].patches[2].get_data()
     inside = axes[0].patches[0].get_data()
@@ -143,6 +145,10 @@ def test_matplotlib_is_left_as_it_was(answer) -> None:
 
 def test_without_matplotlib_the_extra_is_named(answer, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for draw in (answer.plot.marginals, answer.plot.trace, lambda: answer.plot.scatter("age", "age")):
+    for draw in (
+        answer.plot.marginals,
+        answer.plot.trace,
+        lambda: answer.plot.scatter("age", "age"),
+    ):
         with pytest.raises(MissingDependencyError, match=r"sondage\[report\]"):
             draw()

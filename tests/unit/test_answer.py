@@ -33,7 +33,8 @@ def test_frame_holds_every_draw_in_chain_order(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "dtype"), [(2, pl.Int64), (2.5, pl.Float64), (True, pl.Boolean), (np.float32(1), None)]
+    ("value", "dtype"),
+    [(2, pl.Int64), (2.5, pl.Float64), (True, pl.Boolean), (np.float32(1), None)],
 )
 def test_fixed_columns_keep_their_own_type(make_answer, value, dtype) -> None:
     held = make_answer({"x": Continuous(0, 1), "k": Fixed(value)}).frame["k"]

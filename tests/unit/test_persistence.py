@@ -80,14 +80,14 @@ def test_a_failed_save_keeps_the_old_file(answer, saved, monkeypatch) -> None:
 
 
 def test_places_that_cannot_be_written_are_named(answer, tmp_path) -> None:
-    with pytest.raises(DataError, match="folder .*nowhere does not exist"):
+    with pytest.raises(DataError, match=r"folder .*nowhere does not exist"):
         answer.save(tmp_path / "nowhere" / "a.parquet")
     with pytest.raises(DataError, match="this is a folder"):
         answer.save(tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path) -> None:
-    with pytest.raises(DataError, match="none.parquet: there is no such file"):
+    with pytest.raises(DataError, match=r"none\.parquet: there is no such file"):
         load_answer(tmp_path / "none.parquet")
 
 
