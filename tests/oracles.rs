@@ -81,9 +81,9 @@ fn tree_kernels() -> Vec<(Spec, u64)> {
     vec![
         (walk(0.4), 30),
         (Spec::Conditional, 6),
-        (mala(0.3, Drift::ClosedForm { sigma: Some(0.3) }), 20),
-        (mala(0.3, smoothed(Noise::Shared)), 20),
-        (mala(0.3, smoothed(Noise::Frozen)), 20),
+        (mala(0.3, Drift::ClosedForm { sigma: Some(0.3) }), 10),
+        (mala(0.3, smoothed(Noise::Shared)), 10),
+        (mala(0.3, smoothed(Noise::Frozen)), 10),
         (Spec::Mixture { kernels: vec![walk(0.4), Spec::Conditional], weights: vec![1.0, 1.0] }, 15),
     ]
 }

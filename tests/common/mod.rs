@@ -167,7 +167,7 @@ pub fn step_function(spec: &Spec, boundary: Boundary, steps: u64) -> f64 {
     let stump = tree(1, &[(0, 0.5, 1, 2), (0, 0.0, -1, -1), (0, 0.0, -1, -1)], &[&[0.0], &[0.0], &[0.7]]);
     let energy = energy(&[(0.0, 2.0)], Some(stump), vec![output_as_energy()], vec![]);
     let p = 0.5 / (0.5 + 1.5 * (-0.7_f64 / 0.5).exp());
-    let start = rows(60_000, |rng| {
+    let start = rows(40_000, |rng| {
         let low = rng.uniform() < p;
         vec![if low { 0.5 * rng.uniform() } else { 2.0 - 1.5 * rng.uniform() }]
     });
@@ -213,7 +213,7 @@ pub fn small_tree_leaves(spec: &Spec, boundary: Boundary, steps: u64, localized:
         .map(|(x, y, v)| mass(0, (x[0], x[1])) * mass(1, (y[0], y[1])) * (-v / temperature).exp())
         .collect();
     let whole: f64 = probabilities.iter().sum();
-    let start = rows(60_000, |rng| {
+    let start = rows(40_000, |rng| {
         let mut left = rng.uniform() * whole;
         let mut leaf = 0;
         while leaf + 1 < LEAVES.len() && left >= probabilities[leaf] {
@@ -241,6 +241,6 @@ pub fn small_tree_leaves(spec: &Spec, boundary: Boundary, steps: u64, localized:
             sample.draws.chunks_exact(2).filter(inside).count() as f64
         })
         .collect();
-    assert_eq!(counts.iter().sum::<f64>(), 60_000.0, "every row lies in one leaf");
+    assert_eq!(counts.iter().sum::<f64>(), 40_000.0, "every row lies in one leaf");
     chi_square(&counts, &probabilities)
 }
