@@ -7,23 +7,25 @@ import os
 import platform
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import polars as pl
 
 from sondage._core import Energy, Run, build_info
+from sondage._recheck import recheck
+from sondage.answer import Answer, Status
 from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
 from sondage.frames import plain, to_matrix
 from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk
 from sondage.questions import Question
+from sondage.run_statistics import KernelStatistics, RunStatistics
 from sondage.settings import Settings
 from sondage.space import Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sondage.answer import Answer
     from sondage.frames import FrameLike
 
 __all__ = ["Settings", "ask"]
@@ -31,8 +33,6 @@ __all__ = ["Settings", "ask"]
 BOUNDARIES = ("reflect", "reject", "clip")
 _SLICE_SECONDS = 0.05
 _KERNELS = (RandomWalk, MALA, Conditional, Mixture)
-
-Status = Literal["complete", "interrupted", "timed_out", "failed"]
 
 
 def ask(
@@ -84,7 +84,8 @@ def ask(
     progress : bool, optional
         None: a progress bar if rich is installed and standard error is a terminal.
     max_seconds : float, optional
-        Stop after so long, with what there is (status ``"timed_out"``).
+        Stop sampling after so long, with what there is (status ``"timed_out"``). That the user's
+        models then confirm the draws comes on top.
     checkpoint : None
         Not available yet.
     thin : int
@@ -93,7 +94,8 @@ def ask(
         What happens to proposals outside the bounds (MATH 3.4). "clip" is not exact.
     on_interrupt : {"raise", "return"}
         Whether Ctrl-C raises `KeyboardInterrupt` or returns what there is (status
-        ``"interrupted"``).
+        ``"interrupted"``). Pressed again while the user's models confirm the draws, it marks the
+        rest of them as not valid.
 
     Returns
     -------
@@ -102,7 +104,8 @@ def ask(
     Raises
     ------
     SamplingError
-        For an argument that is not allowed, or if no row of finite G is found to start from.
+        For an argument that is not allowed, if no row of finite G is found to start from, or if
+        a model fails: then with the answer so far as ``answer``.
     SpaceError
         If the space has nothing free or a column that cannot be sampled yet.
     QuestionError, ModelError
@@ -166,6 +169,7 @@ def ask(
         start=None if start is None else _start(start, space, energy, chains),
     )
     status: Status
+    failure: SamplingError | None = None
     try:
         status = _advance(run, began + limit, progress)
     except KeyboardInterrupt:
@@ -173,9 +177,31 @@ def ask(
             raise
         status = "interrupted"
     except SamplingError as error:
-        error.answer = _answer(run, question, space, settings, "failed")
-        raise
-    return _answer(run, question, space, settings, status)
+        status, failure = "failed", error
+    result = run.finish()
+    valid = np.zeros(result["energies"].shape, dtype=np.bool_)
+    try:
+        recheck(question, space, result["draws"], valid)
+    except KeyboardInterrupt:
+        if on_interrupt == "raise":
+            raise
+        status = status if failure is not None else "interrupted"
+    except SamplingError as error:
+        status, failure = "failed", failure or error
+    answer = Answer(
+        draws=result["draws"],
+        energies=result["energies"],
+        valid=valid,
+        space=space,
+        question=question,
+        settings=settings,
+        status=status,
+        statistics=_statistics(result),
+    )
+    if failure is not None:
+        failure.answer = answer
+        raise failure
+    return answer
 
 
 def seed_key(seed: int | np.random.SeedSequence | None) -> tuple[int, bytes]:
@@ -245,15 +271,8 @@ def _advance(run: Run, deadline: float, progress: bool | None) -> Literal["compl
                 return "complete"
 
 
-def _answer(
-    run: Run, question: Question, space: Space, settings: Settings, status: Status
-) -> Answer:
-    from sondage.answer import Answer
-    from sondage.diagnostics import KernelStatistics, RunStatistics
-
-    result = run.finish()
-    draws: NDArray[np.float64] = result["draws"]
-    statistics = RunStatistics(
+def _statistics(result: dict[str, Any]) -> RunStatistics:
+    return RunStatistics(
         nonfinite=tuple(int(count) for count in result["nonfinite"]),
         seconds_warmup=float(result["seconds_warmup"]),
         seconds_sampling=float(result["seconds_sampling"]),
@@ -269,53 +288,23 @@ def _answer(
         ),
         exact=bool(result["exact"]),
     )
-    return Answer(
-        draws=draws,
-        energies=result["energies"],
-        valid=_valid(draws, question, space),
-        space=space,
-        question=question,
-        settings=settings,
-        status=status,
-        statistics=statistics,
-    )
-
-
-def _valid(draws: NDArray[np.float64], question: Question, space: Space) -> NDArray[np.bool_]:
-    """Whether the user's own models predict what is asked, per draw (chain, draw)."""
-    chains, kept, width = draws.shape
-    valid = np.ones(chains * kept, dtype=np.bool_)
-    checks = question._checks()
-    if not checks or valid.size == 0:
-        return valid.reshape(chains, kept)
-    flat = draws.reshape(-1, width)
-    rows = pl.DataFrame({name: flat[:, j] for j, name in enumerate(space.columns)})
-    predictions: dict[int, NDArray[np.generic]] = {}
-    for model, wanted in checks:
-        if id(model) not in predictions:
-            predictions[id(model)] = model._user_predict(rows)
-        predicted = predictions[id(model)]
-        if model.classes is None:
-            lower, upper = cast("tuple[float, float]", wanted)
-            values = predicted.astype(np.float64)
-            valid &= (values >= lower) & (values <= upper)
-        else:
-            valid &= np.asarray(predicted == wanted, dtype=np.bool_)
-    return valid.reshape(chains, kept)
 
 
 def _start(start: FrameLike, space: Space, energy: Energy, chains: int) -> NDArray[np.float64]:
     try:
         rows = to_matrix(start, space.columns, what="start")
-        inside = space.contains(rows)
     except DataError as error:
         raise SamplingError(f"start cannot be used: {error}") from error
     if len(rows) != chains:
         raise SamplingError(f"start has {len(rows)} rows; {chains} are needed, one for each chain")
+    lower, upper = space._lower_upper()
+    inside = ((lower <= rows) & (rows <= upper)).all(axis=1)
     if not inside.all():
         row = int(np.argmin(inside))
+        column = int(np.argmin((lower <= rows[row]) & (rows[row] <= upper)))
         raise SamplingError(
-            f"row {row} of start lies outside the space: {rows[row].tolist()} in {space!r}"
+            f"row {row} of start lies outside the space: column {space.columns[column]!r} is "
+            f"{rows[row, column]} and must be in [{lower[column]}, {upper[column]}]"
         )
     finite = np.isfinite(energy.evaluate(rows))
     if not finite.all():

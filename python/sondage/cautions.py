@@ -75,6 +75,13 @@ def status_warnings(answer: Answer) -> list[Warning]:
             "serious",
         ),
     }
+    if answer.status == "interrupted" and draws == asked:
+        texts["interrupted"] = (
+            "The run was interrupted while the model confirmed its draws; those it had not come "
+            "to are marked as not valid.",
+            "Pass the rows of answer.frame to the model, or ask again with the same seed.",
+            "caution",
+        )
     found = [Warning(*texts[answer.status])] if answer.status in texts else []
     if draws == 0:
         found.append(

@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sondage.ask import Settings, ask, choose_kernel, default_warmup, seed_key
 from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
 from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk
-from sondage.models import as_model
+from sondage.models import Model, as_model
 from sondage.questions import fixed_label, near, prediction_risky, require
 from sondage.space import Continuous, Fixed, Space
 
@@ -247,6 +247,61 @@ def test_a_failed_run_leaves_its_answer_with_the_error(monkeypatch: pytest.Monke
     assert answer.statistics.nonfinite == (22, 22, 22)
 
 
+class TestConfirmation:
+    """What happens while the user's own models confirm the draws."""
+
+    def test_all_draws_go_in_one_call(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows = self.predicting(monkeypatch, [])
+        ask(QUESTION + require(forest, "red"), SPACE, **SMALL)
+        assert rows == [60]
+
+    def test_many_draws_go_in_batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = ask(QUESTION, SPACE, **SMALL | {"temperature": 5.0})
+        monkeypatch.setattr("sondage._recheck._BATCH", 7)
+        rows = self.predicting(monkeypatch, [])
+        batched = ask(QUESTION, SPACE, **SMALL | {"temperature": 5.0})
+        assert rows == [7] * 8 + [4]
+        assert (batched.valid == whole.valid).all()
+
+    def test_a_failing_model_leaves_the_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.predicting(monkeypatch, [MemoryError("too much")])
+        with pytest.raises(SamplingError, match=r"forest could not .*: MemoryError: too") as caught:
+            ask(QUESTION, SPACE, **SMALL)
+        assert isinstance(caught.value.__cause__, MemoryError)
+        answer = caught.value.answer
+        assert answer is not None
+        assert (answer.status, answer.draws.shape) == ("failed", (3, 20, 3))
+        assert not answer.valid.any()
+
+    def test_control_c(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("sondage._recheck._BATCH", 20)
+        self.predicting(monkeypatch, [None, KeyboardInterrupt()])
+        answer = ask(require(forest, "red"), SPACE, **SMALL, on_interrupt="return")
+        assert answer.status == "interrupted"
+        assert answer.valid.all(axis=1).tolist() == [True, False, False]
+        self.predicting(monkeypatch, [KeyboardInterrupt()])
+        with pytest.raises(KeyboardInterrupt):
+            ask(QUESTION, SPACE, **SMALL)
+
+    @staticmethod
+    def predicting(
+        monkeypatch: pytest.MonkeyPatch, events: list[BaseException | None]
+    ) -> list[int]:
+        """Count the rows of every call of the user's model, and raise what each call is told."""
+        rows: list[int] = []
+        predict = Model._user_predict
+
+        def counted(model: Model, frame: pl.DataFrame) -> np.ndarray:
+            rows.append(frame.height)
+            event = events[len(rows) - 1] if len(rows) <= len(events) else None
+            if event is not None:
+                raise event
+            return predict(model, frame)
+
+        monkeypatch.setattr(Model, "_user_predict", counted)
+        return rows
+
+
 class TestStart:
     def test_chains_start_where_they_are_told(self) -> None:
         start = FRAME.head(3)
@@ -258,7 +313,7 @@ class TestStart:
         [
             (FRAME.head(2), "start has 2 rows; 3 are needed"),
             (FRAME.head(3).drop("b"), "start cannot be used: .* no column 'b'"),
-            (X[:3] + 100, "row 0 of start lies outside the space"),
+            (X[:3] + 100, r"row 0 of start lies outside .* 'a' is 114.23 and must be in \[11.03, 14"),
             (X[:3] * [1, 1, np.nan], "column 'c' of start is nan"),
             (X[:3, :2], "start has 2 columns; 3 are needed"),
         ],

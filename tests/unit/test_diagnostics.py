@@ -100,6 +100,11 @@ def test_a_run_that_did_not_complete_is_named(make_answer, status, words, verdic
     assert found.verdict == verdict
 
 
+def test_an_interrupted_check_of_the_draws_is_named(make_answer) -> None:
+    answer = make_answer(draws=200, status="interrupted", valid=False)
+    assert "while the model confirmed its draws" in answer.diagnostics.warnings[0].text
+
+
 def test_non_finite_outputs_are_counted(make_answer) -> None:
     found = make_answer(nonfinite=3, draws=400).diagnostics
     assert found.nonfinite == 12
