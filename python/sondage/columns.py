@@ -185,14 +185,19 @@ def require_sampleable(name: str, column: Column) -> None:
         if not isinstance(column.value, int | float):
             raise SpaceError(
                 f"column {name!r} is fixed at {column.value!r}, which is not a number; columns "
-                "that are not numbers cannot be sampled yet: leave it out or encode it as a number"
+                "that are not numbers cannot be sampled yet: leave it out if no model reads it, or "
+                "encode it as a number"
             )
         return
-    kind = type(column).__name__.lower()
-    instead = "declare it Continuous (from_frame: continuous=[...])" if kind == "integer" else ""
+    if isinstance(column, Integer):
+        raise SpaceError(
+            f"column {name!r} is {column!r}; integer columns cannot be sampled yet: declare it "
+            f"Continuous (from_frame: continuous=[{name!r}]) or fix it, "
+            f"space.fix({{{name!r}: ...}})"
+        )
     raise SpaceError(
-        f"column {name!r} is {column!r}; {kind} columns cannot be sampled yet: "
-        f"{instead}{' or ' if instead else ''}fix it, space.fix({{{name!r}: ...}})"
+        f"column {name!r} is {column!r}; categorical columns cannot be sampled yet: leave it out "
+        "if no model reads it, or encode it as a number"
     )
 
 

@@ -77,6 +77,8 @@ class Space:
         for name, column in columns.items():
             if not isinstance(name, str):
                 raise SpaceError(f"column name {name!r} must be a string")
+            if not name:
+                raise SpaceError("a column name must not be empty")
             if not isinstance(column, Continuous | Integer | Categorical | Fixed):
                 raise SpaceError(
                     f"column {name!r} is {column!r}; it must be Continuous, Integer, Categorical "

@@ -150,7 +150,7 @@ def test_bounds_in_column_order() -> None:
     ("column", "message"),
     [
         (Integer(0, 3), "'c' is .* integer columns cannot be sampled yet.*continuous"),
-        (Categorical(["a", "b"]), "'c' is .* categorical columns cannot be sampled yet"),
+        (Categorical(["a", "b"]), "'c' is .* categorical .* cannot be sampled yet: leave it out"),
         (Fixed("f"), "'c' is fixed at 'f', which is not a number"),
         (Fixed(), "'c' is fixed at the query's value and there is no query"),
     ],
@@ -230,6 +230,7 @@ def test_unfit_data_is_refused(frame: object, message: str) -> None:
         ({}, "at least one column"),
         ({"a": (0, 1)}, r"column 'a' is \(0, 1\); it must be Continuous"),
         ({1: Fixed(2)}, "name 1 must be a string"),
+        ({"": Fixed(2)}, "must not be empty"),
         ([("a", Fixed(1))], "mapping"),
     ],
 )
