@@ -38,6 +38,13 @@ def test_marginals_show_every_free_column(answer) -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["answer (800 draws)"]
 
 
+@pytest.mark.parametrize("bounds", [(-1e15, -1e15 + 1), (0.0, 1e-321), (0.0, 1e300)])
+def test_marginals_of_any_width(make_answer, bounds) -> None:
+    answer = make_answer({"x": Continuous(*bounds)})
+    heights = answer.plot.marginals().axes[0].patches[0].get_data().values
+    assert heights.mean() == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("columns", [1, 13, 30, 60])
 def test_any_number_of_columns_is_laid_out_without_overlap(make_answer, columns) -> None:
     answer = make_answer({f"c{i}": Continuous(0, 1) for i in range(columns)}, draws=20)

@@ -76,9 +76,10 @@ def _density(
     values: NDArray[np.float64], lower: float, upper: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Histogram with total area 1 over all values: what lies outside the bounds lowers the bars."""
-    edges = np.linspace(lower, upper, _bins(values.size) + 1)
-    counts, _ = np.histogram(values, bins=edges)
-    return counts / max(values.size, 1) / (edges[1] - edges[0]) * (upper - lower), edges
+    bins = _bins(values.size)
+    share = (values - lower) / (upper - lower)  # any bounds have room for the bins
+    counts, _ = np.histogram(share, bins=bins, range=(0.0, 1.0))
+    return counts * bins / max(values.size, 1), np.linspace(lower, upper, bins + 1)
 
 
 def _bins(n: int) -> int:
