@@ -240,8 +240,8 @@ def combine(parts: tuple[tuple[float, Term], ...]) -> Question:
 def weighted(weight: float, clause: str, penalty: str) -> str:
     """Join what is wanted, how a row is penalised for missing it, and the weight unless one."""
     if weight < 0.0:
-        return f"it is not so that {clause} (reward: {penalty}; weight {-weight:g})"
-    known = "" if weight == 1.0 else f"; weight {weight:g}"
+        return f"it is not so that {clause} (reward: {penalty}; weight {-weight:.10g})"
+    known = "" if weight == 1.0 else f"; weight {weight:.10g}"
     return f"{clause} (penalty: {penalty}{known})"
 
 

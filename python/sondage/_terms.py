@@ -55,7 +55,7 @@ class FixedLabel(Term):
 
     def words(self, weight: float) -> str:
         """Say what the term wants."""
-        unit = "" if self.scale == 1.0 else f" in units of {self.scale:g}"
+        unit = "" if self.scale == 1.0 else f" in units of {self.scale:.10g}"
         if self.model.classes is None:
             clause = f"{self.model.name} predicts {_band_words(self.label)}"
             return weighted(weight, clause, f"half the squared distance to it{unit}")
@@ -99,9 +99,9 @@ class PredictionRisky(Term):
             clause = f"{self.model.name} is as undecided between its classes as possible"
             return weighted(weight, clause, "the negative entropy of its probabilities")
         label = self.model.classes[1] if self.model.classes is not None else None
-        clause = f"{self.model.name} gives {label!r} a probability near {self.level:g}"
+        clause = f"{self.model.name} gives {label!r} a probability near {self.level:.10g}"
         power = {1.0: "the distance to it", 2.0: "the squared distance to it"}.get(
-            self.r, f"the distance to it, to the power {self.r:g}"
+            self.r, f"the distance to it, to the power {self.r:.10g}"
         )
         return weighted(weight, clause, power)
 
@@ -203,12 +203,12 @@ def _as_band(label: object | Band) -> Band:
 def _band_words(label: object | Band) -> str:
     lower, upper = _as_band(label)
     if lower == upper:
-        return f"{lower:g}"
+        return f"{lower:.10g}"
     if math.isinf(lower):
-        return f"at most {upper:g}"
+        return f"at most {upper:.10g}"
     if math.isinf(upper):
-        return f"at least {lower:g}"
-    return f"a value between {lower:g} and {upper:g}"
+        return f"at least {lower:.10g}"
+    return f"a value between {lower:.10g} and {upper:.10g}"
 
 
 def _shown(label: object | Band) -> str:
@@ -244,7 +244,7 @@ def _row_words(row: tuple[tuple[str, object], ...] | tuple[float, ...]) -> str:
     shown = (
         [f"{name} = {_value_words(value)}" for name, value in known.items()]
         if isinstance(known, dict)
-        else [f"{value:g}" for value in known]
+        else [f"{value:.10g}" for value in known]
     )
     if len(shown) > _SHOWN:
         return f"({', '.join(shown[:_SHOWN])}, … {len(shown) - _SHOWN} more)"
@@ -252,4 +252,4 @@ def _row_words(row: tuple[tuple[str, object], ...] | tuple[float, ...]) -> str:
 
 
 def _value_words(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else f"{value}"
+    return f"{value:.10g}" if isinstance(value, float) else f"{value}"

@@ -107,6 +107,8 @@ def prediction_risky(
         )
     if output not in ("proba", "score"):
         raise QuestionError(f"output={output!r} must be 'proba' or 'score'")
+    if not isinstance(entropy, bool):
+        raise QuestionError(f"entropy={entropy!r} must be True or False")
     level, r = _number("level", level), _number("r", r)
     if entropy:
         if level != 0.5 or r != 2.0:

@@ -213,6 +213,10 @@ def test_representation() -> None:
             "Find rows where value predicts at least 150 (penalty: half the squared distance to it "
             "in units of 10).",
         ),
+        (
+            require(value, (1_000_000.25, 1_000_001)),
+            "Find rows where value must predict a value between 1000000.25 and 1000001.",
+        ),
     ],
 )
 def test_description(question: Question, words: str) -> None:
@@ -270,6 +274,7 @@ def test_columns_that_no_model_reads_are_allowed() -> None:
         (lambda: prediction_risky(forest), "3 classes and level= needs two; use entropy=True"),
         (lambda: prediction_risky(value), "value is a regressor"),
         (lambda: prediction_risky(value, entropy=True), "value is a regressor"),
+        (lambda: prediction_risky(forest, entropy="no"), "entropy='no' must be True or False"),
         (lambda: prediction_risky(binary, level=1.5), "level=1.5 must be a probability"),
         (lambda: prediction_risky(binary, r=0), "r=0.0 must be above zero"),
         (lambda: prediction_risky(binary, level=0.3, entropy=True), "no meaning with entropy"),
@@ -305,6 +310,8 @@ def test_a_space_that_does_not_fit_is_refused() -> None:
     question = fixed_label(forest, "red")
     with pytest.raises(ModelError, match=r"does not have: 'b', 'c'; .* beyond .* 'z'"):
         question.evaluate(FRAME, Space({"a": Continuous(0, 1), "z": Continuous(0, 1)}))
+    with pytest.raises(ModelError, match=r"from_frame\(array, names="):
+        question.evaluate(FRAME, Space.from_frame(FRAME.to_numpy()))
     with pytest.raises(SpaceError, match="'b' is Integer"):
         question.evaluate(FRAME, Space(dict(SPACE.kinds) | {"b": Integer(0, 3)}))
     with pytest.raises(DataError, match="no column 'b'"):

@@ -165,9 +165,12 @@ class Model:
         missing = [name for name in self.feature_names if name not in columns]
         if missing:
             extra = [name for name in columns if name not in self.feature_names]
+            unnamed = columns == [f"x{j}" for j in range(len(columns))]
+            hint = "; give an array's columns their names with from_frame(array, names=[...])"
             raise ModelError(
                 f"{self.name} reads columns that the space does not have: {listed(missing)}; the "
                 f"space has, beyond those the model reads: {listed(extra) if extra else 'none'}"
+                f"{hint if unnamed else ''}"
             )
         position = {name: index for index, name in enumerate(columns)}
         return np.array([position[name] for name in self.feature_names], dtype=np.int64)
