@@ -9,6 +9,7 @@ from sondage import _text as text
 
 if TYPE_CHECKING:
     from sondage.answer import Answer
+    from sondage.diagnostics import Diagnostics
 
 TEXT_ROWS = 16
 HTML_ROWS = 40
@@ -24,8 +25,8 @@ def as_text(answer: Answer) -> str:
     lines += ["", text.table(header, shown)]
     if hidden > 0:
         lines.append(f"({text.plural(hidden, 'more column')} in .summary())")
-    found = answer.diagnostics.warnings
-    lines += ["", answer.diagnostics.sentence, *(f"  {warning}" for warning in found[:5])]
+    found = _remarks(answer.diagnostics)
+    lines += ["", answer.diagnostics.sentence, *(f"  {remark}" for remark in found[:5])]
     if len(found) > 5:
         lines.append(f"  ({len(found) - 5} more in .diagnostics)")
     return "\n".join(lines)
@@ -45,7 +46,7 @@ def as_html(answer: Answer) -> str:
         for row in shown
     )
     more = f"<p>{text.plural(hidden, 'more column')} in .summary()</p>" if hidden > 0 else ""
-    found = "".join(f"<li>{html.escape(str(w))}</li>" for w in answer.diagnostics.warnings)
+    found = "".join(f"<li>{html.escape(r)}</li>" for r in _remarks(answer.diagnostics))
     return (
         f"<div><p><strong>{html.escape(_headline(answer))}</strong><br>"
         f"{html.escape(_one_line(answer.question.describe()))}</p>"
@@ -53,6 +54,14 @@ def as_html(answer: Answer) -> str:
         f"<p>{html.escape(answer.diagnostics.sentence)}</p>"
         f"{f'<ul>{found}</ul>' if found else ''}</div>"
     )
+
+
+def _remarks(found: Diagnostics) -> list[str]:
+    """Write the warnings; of the one that the verdict's sentence repeats, the remedy only."""
+    return [
+        f"→ {warning.remedy}" if found.sentence.endswith(warning.text[1:]) else str(warning)
+        for warning in found.warnings
+    ]
 
 
 def _headline(answer: Answer) -> str:

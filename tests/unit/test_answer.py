@@ -219,6 +219,14 @@ def test_repr_fits_a_screen(make_answer) -> None:
     assert any(line.startswith("G ") for line in lines)
 
 
+def test_the_verdict_is_said_once(make_answer) -> None:
+    answer = make_answer(chains=3)
+    (warning,) = (w for w in answer.diagnostics.warnings if "With 3 chains" in w.text)
+    for shown in (repr(answer), answer._repr_html_()):
+        assert shown.count("ith 3 chains") == 1
+        assert shown.count(warning.remedy) == 1
+
+
 def test_html_escapes_names_and_words(make_answer) -> None:
     class Hostile:
         def describe(self) -> str:
