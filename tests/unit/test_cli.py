@@ -115,8 +115,8 @@ def test_demo_shows_what_the_issue_is(
     assert cli.main(["demo", "--out", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     for expected in (
-        "forest 94.4%",
-        "tree 88.9%",
+        "forest 94.44 %",
+        "tree 88.89 %",
         "alcohol",
         "class_2",
         "class probabilities",
