@@ -313,7 +313,7 @@ class TestStart:
         [
             (FRAME.head(2), "start has 2 rows; 3 are needed"),
             (FRAME.head(3).drop("b"), "start cannot be used: .* no column 'b'"),
-            (X[:3] + 100, r"row 0 of start lies outside .* 'a' is 114.23 and must be in \[11.03, 14"),
+            (X[:3] + 100, r"row 0 of start lies .* 'a' is 114.23 and must be in \[11.03, 14"),
             (X[:3] * [1, 1, np.nan], "column 'c' of start is nan"),
             (X[:3, :2], "start has 2 columns; 3 are needed"),
         ],
