@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -114,6 +114,8 @@ class Space:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         increase_only: Collection[str] = (),
         decrease_only: Collection[str] = (),
+        reference: None = None,
+        missing: Literal["forbid"] = "forbid",
         names: Sequence[str] | None = None,
     ) -> Space:
         """Read kinds and ranges off data: floats are continuous, ints integer, the rest levels.
@@ -133,6 +135,10 @@ class Space:
             Ranges instead of the smallest and largest value in the frame.
         increase_only, decrease_only : collection of str
             See `Space`.
+        reference : None
+            The base measure; None is the uniform one, and there is no other yet.
+        missing : {"forbid"}
+            What to do with missing values; they can only be refused yet.
         names : sequence of str, optional
             Names for the columns of a numpy array; otherwise ``x0, x1, …``.
 
@@ -148,6 +154,11 @@ class Space:
         """
         if names is not None and not isinstance(frame, np.ndarray):
             raise SpaceError("names is for numpy arrays; a frame brings its own")
+        if reference is not None:
+            kind = type(reference).__name__
+            raise SpaceError(f"reference= is not available yet; leave it out (given: {kind})")
+        if missing != "forbid":
+            raise SpaceError(f"missing={missing!r} is not available yet; it must be 'forbid'")
         table = to_narwhals(frame, names)
         if len(table) == 0:
             raise DataError("the frame has no rows; a space is read off at least one")
