@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 from importlib.util import find_spec
@@ -41,18 +42,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        if options.command == "demo":
-            return _demo(options.out)
-        if options.command == "bench":
-            return _bench(options.name, options.json)
-        if options.command == "doctor":
-            return _doctor()
+        code = _run(parser, options)
+        sys.stdout.flush()
     except SondageError as error:
         return _complain(str(error), FAILED)
+    except BrokenPipeError:  # the reader has gone; what is still buffered must go nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}", BAD_INPUT)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
+    return code
+
+
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.command == "demo":
+        return _demo(options.out)
+    if options.command == "bench":
+        return _bench(options.name, options.json)
+    if options.command == "doctor":
+        return _doctor()
     parser.print_help()
     return BAD_INPUT
 

@@ -188,3 +188,15 @@ def test_truncated_normal_against_quadrature() -> None:
     mean = (grid * density).sum() / density.sum()
     sd_exact = np.sqrt(((grid - mean) ** 2 * density).sum() / density.sum())
     assert doctor.truncated_normal(0.4, 0.7, -0.5, 2.0) == pytest.approx((mean, sd_exact), rel=1e-4)
+
+
+def test_a_reader_that_goes_away_is_no_complaint() -> None:
+    program = "import sys; from sondage.cli import main; sys.exit(main(['doctor']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
