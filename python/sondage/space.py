@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -114,8 +114,8 @@ class Space:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         increase_only: Collection[str] = (),
         decrease_only: Collection[str] = (),
-        reference: None = None,
-        missing: Literal["forbid"] = "forbid",
+        reference: object = None,
+        missing: str = "forbid",
         names: Sequence[str] | None = None,
     ) -> Space:
         """Read kinds and ranges off data: floats are continuous, ints integer, the rest levels.
