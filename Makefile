@@ -6,11 +6,11 @@ DEV := .venv-dev
 PIP := -m pip install --quiet --disable-pip-version-check
 CARGO_TEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo nextest run || echo test)
 
-.PHONY: demo test dev lint docs bench clean python-version
+.PHONY: demo test dev lint docs bench clean tools
 
-demo: python-version ## install into a fresh virtual environment and run the demo
+demo: tools ## install into a fresh virtual environment and run the demo
 	$(PYTHON) -m venv --clear $(VENV)
-	@echo "Building and installing sondage into $(VENV); the first time takes a few minutes."
+	@echo "Building and installing sondage into $(VENV); the first time takes a minute or two."
 	$(VENV)/bin/python $(PIP) '.[demo]'
 	$(VENV)/bin/sondage demo
 
@@ -20,22 +20,23 @@ test: dev ## install what the tests need and run them
 	$(DEV)/bin/python -m pytest
 	$(DEV)/bin/python -m pytest --doctest-modules python/sondage
 
-dev: python-version ## install the tree, editable, with everything for development
+dev: tools ## install the tree, editable, with everything for development
 	test -x $(DEV)/bin/python || $(PYTHON) -m venv $(DEV)
-	@echo "Building and installing sondage into $(DEV); the first time takes a few minutes."
+	@echo "Building and installing sondage into $(DEV); the first time takes a minute or two."
 	$(DEV)/bin/python $(PIP) --editable '.[dev]'
 
 lint: ## format, lints and types; needs `make dev`
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features mutants -- -D warnings
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
 	$(DEV)/bin/python -m mypy.stubtest sondage._core
 
-docs: dev ## build the documentation into site/
-	$(DEV)/bin/python $(PIP) --editable '.[docs]'
-	$(DEV)/bin/mkdocs build --strict --quiet
+docs: ## build the documentation into site/; needs `make dev`
+	$(DEV)/bin/python $(PIP) --editable '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(DEV)/bin/mkdocs build --strict --quiet
 
 bench: dev ## run the benchmarks
 	cargo bench
@@ -45,5 +46,6 @@ clean:
 	rm -rf target dist site $(VENV) $(DEV) .venv-wheel
 	rm -f python/sondage/_core*.so
 
-python-version:
+tools:
+	@command -v cargo >/dev/null || { echo "sondage needs Rust: https://rustup.rs" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sondage needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
