@@ -1,9 +1,15 @@
-//! Records what `build_info()` reports: the commit, the compiler and the target.
+//! Records what `build_info()` reports: the commit, the compiler and the target. Outside a checkout the
+//! commit is whatever `SONDAGE_COMMIT` says.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    let commit = line("git", &["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into());
+    let checkout = Path::new("../../.git").exists();
+    let commit = std::env::var("SONDAGE_COMMIT")
+        .ok()
+        .or_else(|| checkout.then(|| line("git", &["rev-parse", "--short=12", "HEAD"])).flatten())
+        .unwrap_or_else(|| "unknown".into());
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let version = line(&rustc, &["--version"]).unwrap_or_else(|| "unknown".into());
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
@@ -11,6 +17,7 @@ fn main() {
     println!("cargo::rustc-env=SONDAGE_RUSTC={version}");
     println!("cargo::rustc-env=SONDAGE_TARGET={}", variable("TARGET"));
     println!("cargo::rustc-env=SONDAGE_FEATURES={}", variable("CARGO_CFG_TARGET_FEATURE"));
+    println!("cargo::rerun-if-env-changed=SONDAGE_COMMIT");
     println!("cargo::rerun-if-changed=../../.git/HEAD");
     println!("cargo::rerun-if-changed=../../.git/logs/HEAD");
 }
