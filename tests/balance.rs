@@ -8,7 +8,7 @@ mod common;
 use common::{energy, output_as_energy, tree};
 use sondage_core::adapt::Phase;
 use sondage_core::drift::{Drift, Noise};
-use sondage_core::kernel::{Mixture, Reply, Request, Spec, State, Streams, Target};
+use sondage_core::kernel::{Reply, Request, Schedule, Spec, State, Streams, Target};
 use sondage_core::question::{Energy, Localizer, Workspace};
 use sondage_core::rng::{Purpose, stream};
 use sondage_core::simd::{LANES, Lanes, Level};
@@ -59,10 +59,11 @@ fn step(
     key: u8,
     drift: impl Fn(&[Lanes<f64>]) -> Vec<Lanes<f64>>,
 ) -> Step {
-    let mut kernel = Mixture::new(spec, target, &[key; 32]);
+    let mut schedule = Schedule::new(spec, target, &[key; 32]);
     let mut streams = Streams::new(&[key; 32], 0);
     let mut state = state(energy, x.to_vec());
-    let mover = kernel.choose();
+    schedule.begin();
+    let mover = schedule.next().unwrap();
     let mut y = Vec::new();
     loop {
         match mover.ask(target, SAMPLING, &state, &mut streams) {

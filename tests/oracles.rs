@@ -85,6 +85,7 @@ fn tree_kernels() -> Vec<(Spec, u64)> {
         (mala(0.3, smoothed(Noise::Shared)), 10),
         (mala(0.3, smoothed(Noise::Frozen)), 10),
         (Spec::Mixture { kernels: vec![walk(0.4), Spec::Conditional], weights: vec![1.0, 1.0] }, 15),
+        (Spec::Cycle { kernels: vec![walk(0.4), Spec::Conditional], repeats: vec![2, 1] }, 8),
     ]
 }
 

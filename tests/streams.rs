@@ -48,6 +48,10 @@ fn kernels() -> Vec<Spec> {
         mala(smoothed(Noise::Shared)),
         mala(smoothed(Noise::Frozen)),
         mala(smoothed(Noise::Fresh)),
+        Spec::Cycle {
+            kernels: vec![Spec::Conditional, Spec::RandomWalk { scale: Some(0.5) }],
+            repeats: vec![1, 3],
+        },
         Spec::Mixture {
             kernels: vec![Spec::Conditional, Spec::RandomWalk { scale: None }],
             weights: vec![1.0, 2.0],

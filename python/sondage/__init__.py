@@ -22,7 +22,7 @@ from sondage.errors import (
     SondageWarning,
     SpaceError,
 )
-from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk, Smoothed
+from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
 from sondage.models import Model, as_model
 from sondage.questions import Question, fixed_label, near, prediction_risky, require
 from sondage.report import Section
@@ -36,6 +36,7 @@ __all__ = [
     "Categorical",
     "Conditional",
     "Continuous",
+    "Cycle",
     "DataError",
     "Fixed",
     "Integer",

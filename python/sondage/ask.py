@@ -17,7 +17,7 @@ from sondage._recheck import recheck
 from sondage.answer import Answer, Status
 from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
 from sondage.frames import plain, to_matrix
-from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk
+from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
 from sondage.questions import Question
 from sondage.run_statistics import KernelStatistics, RunStatistics
 from sondage.settings import Settings
@@ -32,7 +32,7 @@ __all__ = ["Settings", "ask"]
 
 BOUNDARIES = ("reflect", "reject", "clip")
 _SLICE_SECONDS = 0.05
-_KERNELS = (RandomWalk, MALA, Conditional, Mixture)
+_KERNELS = (RandomWalk, MALA, Conditional, Mixture, Cycle)
 
 
 def ask(
@@ -69,11 +69,12 @@ def ask(
     temperature : float
         τ, in the unit of G.
     kernel : kernel or "auto"
-        "auto" takes `Conditional` where the question allows exact conditional draws, else `MALA`
-        where it has a gradient, else `RandomWalk`.
+        "auto" takes a `Cycle` of one exact sweep (`Conditional`) and four long joint steps where
+        the question allows exact conditional draws, else `MALA` where it has a gradient, else
+        `RandomWalk`.
     warmup : int, optional
-        Steps before the first kept row. None: 200 for `Conditional`, which adapts nothing, and
-        1000 for every other kernel.
+        Steps before the first kept row. None: 200 where each step holds an exact sweep of
+        all columns, else 1000.
     start : frame or array, optional
         One row per chain, in the space and of finite G. None: each chain finds its own.
     seed : int or SeedSequence, optional
@@ -238,12 +239,18 @@ def choose_kernel(kernel: object, energy: Energy) -> tuple[Kernel, str]:
         return kernel, "asked for"
     if kernel != "auto":
         raise SamplingError(
-            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional or Mixture"
+            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Mixture or Cycle"
+        )
+    if energy.stepwise and energy.differentiable:
+        return Conditional(), (
+            "the question asks no model, so its columns are independent and each is drawn exactly"
         )
     if energy.stepwise:
-        return Conditional(), (
+        return Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4]), (
             "every model in the question is constant between thresholds, so each column is drawn "
-            "exactly given the others, without step size or rejection"
+            "exactly given the others, without step size or rejection; four long joint steps after "
+            "each such sweep, cheap beside it, carry chains between regions that differ in several "
+            "columns at once"
         )
     if energy.differentiable:
         return MALA(), "the question has a gradient"
@@ -251,8 +258,11 @@ def choose_kernel(kernel: object, energy: Energy) -> tuple[Kernel, str]:
 
 
 def default_warmup(kernel: Kernel) -> int:
-    """Return the steps of warm-up: 200 where nothing is adapted, else 1000."""
-    return 200 if isinstance(kernel, Conditional) else 1000
+    """Return the steps of warm-up: 200 where each draws every column exactly, else 1000."""
+    sweeps = isinstance(kernel, Conditional) or (
+        isinstance(kernel, Cycle) and Conditional() in kernel.kernels
+    )
+    return 200 if sweeps else 1000
 
 
 def _advance(run: Run, deadline: float, progress: bool | None) -> Literal["complete", "timed_out"]:

@@ -17,7 +17,7 @@ from sondage.frames import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MALA", "Conditional", "Kernel", "Mixture", "RandomWalk", "Smoothed"]
+__all__ = ["MALA", "Conditional", "Cycle", "Kernel", "Mixture", "RandomWalk", "Smoothed"]
 
 NOISES = ("shared", "frozen", "fresh")
 DRIFTS = ("gradient", "closed_form")
@@ -172,13 +172,7 @@ class Mixture:
         *kernels: RandomWalk | MALA | Conditional,
         weights: Sequence[float] | None = None,
     ) -> None:
-        if len(kernels) < 2:
-            raise SamplingError("Mixture needs at least two kernels: Mixture(kernel_1, kernel_2)")
-        for kernel in kernels:
-            if not isinstance(kernel, RandomWalk | MALA | Conditional):
-                raise SamplingError(
-                    f"Mixture holds {kernel!r}; its members are RandomWalk, MALA or Conditional"
-                )
+        _members("Mixture", kernels)
         given = [1.0] * len(kernels) if weights is None else [plain(weight) for weight in weights]
         if len(given) != len(kernels):
             raise SamplingError(f"Mixture has {len(kernels)} kernels and {len(given)} weights")
@@ -194,7 +188,64 @@ class Mixture:
         return core.Kernel.mixture([kernel._core() for kernel in self.kernels], list(self.weights))
 
 
-Kernel: TypeAlias = RandomWalk | MALA | Conditional | Mixture
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Cycle:
+    """In each step all of several kernels, one after the other.
+
+    Parameters
+    ----------
+    *kernels : RandomWalk, MALA or Conditional
+        At least two, in the order in which they move the chain.
+    repeats : sequence of int, optional
+        How often each moves in one step, at least once. None: once.
+
+    Raises
+    ------
+    SamplingError
+        For fewer than two kernels, something that is no kernel, or repeats that do not fit.
+
+    >>> Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
+    Cycle(Conditional(), RandomWalk(scale=0.5), repeats=(1, 4))
+    """
+
+    kernels: tuple[RandomWalk | MALA | Conditional, ...]
+    repeats: tuple[int, ...]
+
+    def __init__(
+        self,
+        *kernels: RandomWalk | MALA | Conditional,
+        repeats: Sequence[int] | None = None,
+    ) -> None:
+        _members("Cycle", kernels)
+        given = [1] * len(kernels) if repeats is None else [plain(number) for number in repeats]
+        if len(given) != len(kernels):
+            raise SamplingError(f"Cycle has {len(kernels)} kernels and {len(given)} repeats")
+        for number in given:
+            if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 10_000:
+                raise SamplingError(
+                    f"Cycle(repeats=…) holds {number!r}; whole numbers from 1 to 10000 are needed"
+                )
+        object.__setattr__(self, "kernels", tuple(kernels))
+        object.__setattr__(self, "repeats", tuple(given))
+
+    def __repr__(self) -> str:
+        return f"Cycle({', '.join(map(repr, self.kernels))}, repeats={self.repeats!r})"
+
+    def _core(self) -> core.Kernel:
+        return core.Kernel.cycle([kernel._core() for kernel in self.kernels], list(self.repeats))
+
+
+Kernel: TypeAlias = RandomWalk | MALA | Conditional | Mixture | Cycle
+
+
+def _members(name: str, kernels: tuple[object, ...]) -> None:
+    if len(kernels) < 2:
+        raise SamplingError(f"{name} needs at least two kernels: {name}(kernel_1, kernel_2)")
+    for kernel in kernels:
+        if not isinstance(kernel, RandomWalk | MALA | Conditional):
+            raise SamplingError(
+                f"{name} holds {kernel!r}; its members are RandomWalk, MALA or Conditional"
+            )
 
 
 def _positive(what: str, value: object, *, none: bool = True) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,7 @@ KERNELS = [
     (sd.RandomWalk(), "reflect", 6_000, 10),
     (sd.RandomWalk(), "reject", 6_000, 10),
     (sd.Mixture(sd.Conditional(), sd.RandomWalk(), weights=[1, 4]), "reflect", 6_000, 4),
+    (sd.Cycle(sd.Conditional(), sd.RandomWalk(0.5), repeats=[1, 4]), "reflect", 6_000, 1),
     (sd.MALA(drift="closed_form"), "reflect", 4_000, 10),
     (sd.MALA(drift="closed_form"), "reject", 4_000, 10),
     (sd.MALA(drift=sd.Smoothed(directions=2)), "reflect", 4_000, 20),
@@ -47,7 +50,7 @@ def wine() -> WineProblem:
 
 
 def means(
-    wine: WineProblem, kernel: sd.Kernel, boundary: str, draws: int, thin: int
+    wine: WineProblem, kernel: sd.Kernel | Literal["auto"], boundary: str, draws: int, thin: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means of the columns and of G, and their Monte-Carlo errors from 16 independent chains."""
     answer = sd.ask(
@@ -72,7 +75,7 @@ def means(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("kernel", "boundary", "draws", "thin"), KERNELS)
 def test_means_are_the_exact_ones(
-    wine: WineProblem, kernel: sd.Kernel, boundary: str, draws: int, thin: int
+    wine: WineProblem, kernel: sd.Kernel | Literal["auto"], boundary: str, draws: int, thin: int
 ) -> None:
     mean, error = means(wine, kernel, boundary, draws, thin)
     t = (mean - [*REFERENCE, REFERENCE_G]) / np.hypot(error, [*[REFERENCE_ERROR] * 13, 0.0002])
@@ -83,7 +86,7 @@ def test_means_are_the_exact_ones(
 
 
 def test_the_default_kernel_gives_the_exact_means(wine: WineProblem) -> None:
-    mean, error = means(wine, sd.Conditional(), "reflect", 2_000, 1)
+    mean, error = means(wine, "auto", "reflect", 2_000, 1)
     t = (mean - [*REFERENCE, REFERENCE_G]) / np.hypot(error, [*[REFERENCE_ERROR] * 13, 0.0002])
     assert np.abs(t).max() < 5.5
     assert error[:13].max() < 0.02

@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sondage.ask import Settings, ask, choose_kernel, default_warmup, seed_key
 from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
-from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk
+from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
 from sondage.models import Model, as_model
 from sondage.questions import fixed_label, near, prediction_risky, require
 from sondage.space import Continuous, Fixed, Space
@@ -54,7 +54,7 @@ def test_the_settings_say_what_ran_and_survive_json() -> None:
     assert (settings.draws, settings.chains, settings.temperature) == (20, 3, 0.2)
     assert (settings.warmup, settings.thin, settings.boundary) == (20, 1, "reflect")
     assert (settings.seed, settings.threads, settings.max_seconds) == (1, 1, 60.0)
-    assert settings.kernel == "Conditional()"
+    assert settings.kernel == "Cycle(Conditional(), RandomWalk(scale=0.5), repeats=(1, 4))"
     assert settings.kernel_requested == "auto"
     assert "exactly" in settings.kernel_reason
     assert {"sondage", "python", "numpy", "scikit-learn"} <= settings.versions.keys()
@@ -105,7 +105,8 @@ class TestKernels:
             def __init__(self, stepwise: bool, differentiable: bool) -> None:
                 self.stepwise, self.differentiable = stepwise, differentiable
 
-        assert choose_kernel("auto", Energy(True, False))[0] == Conditional()
+        cycle = Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
+        assert choose_kernel("auto", Energy(True, False))[0] == cycle
         assert choose_kernel("auto", Energy(True, True))[0] == Conditional()
         assert choose_kernel("auto", Energy(False, True))[0] == MALA()
         assert choose_kernel("auto", Energy(False, False))[0] == RandomWalk()
@@ -115,6 +116,7 @@ class TestKernels:
 
     def test_warmup_by_kernel(self) -> None:
         assert default_warmup(Conditional()) == 200
+        assert default_warmup(Cycle(Conditional(), RandomWalk(0.5))) == 200
         assert default_warmup(RandomWalk()) == default_warmup(MALA()) == 1000
         assert default_warmup(Mixture(Conditional(), RandomWalk())) == 1000
         assert ask(QUESTION, SPACE, draws=1, chains=1, seed=0).settings.warmup == 200

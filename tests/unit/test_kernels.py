@@ -8,7 +8,7 @@ import pytest
 
 from sondage import _core
 from sondage.errors import SamplingError
-from sondage.kernels import MALA, Conditional, Kernel, Mixture, RandomWalk, Smoothed
+from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
 
 KERNELS = [
     RandomWalk(),
@@ -18,6 +18,7 @@ KERNELS = [
     MALA(drift=Smoothed(0.05, 4, "frozen")),
     Conditional(),
     Mixture(Conditional(), RandomWalk(), weights=[2, 1]),
+    Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4]),
 ]
 
 
@@ -56,6 +57,9 @@ def test_mixture_weights_are_shares() -> None:
         (lambda: Smoothed(directions=2.5), "directions=2.5"),
         (lambda: Smoothed(noise="new"), "'shared', 'frozen', 'fresh'"),
         (lambda: Mixture(Conditional()), "at least two kernels"),
+        (lambda: Cycle(Conditional()), "Cycle needs at least two kernels"),
+        (lambda: Cycle(Conditional(), RandomWalk(), repeats=[1]), "2 kernels and 1 repeats"),
+        (lambda: Cycle(Conditional(), RandomWalk(), repeats=[1, 0]), "holds 0"),
         (lambda: Mixture(Conditional(), "walk"), "Mixture holds 'walk'"),
         (lambda: Mixture(Conditional(), RandomWalk(), weights=[1]), "2 kernels and 1 weights"),
         (lambda: Mixture(Conditional(), RandomWalk(), weights=[1, 0]), "weights=…. is 0"),

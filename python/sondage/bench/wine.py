@@ -49,7 +49,7 @@ WORK: Final = (
     _Work("MALA, smoothed shared", MALA(drift=Smoothed()), 1_000, 20),
     _Work("Conditional", Conditional(), 4_000, 1),
     _Work(
-        "Conditional and RandomWalk(0.5), 1 : 4",
+        "Mixture of Conditional and RandomWalk(0.5), 1 : 4",
         Mixture(Conditional(), RandomWalk(0.5), weights=[1, 4]),
         4_000,
         5,

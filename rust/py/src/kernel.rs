@@ -64,6 +64,11 @@ impl Kernel {
         Self(kernel::Spec::Mixture { kernels: kernels.into_iter().map(|k| k.0).collect(), weights })
     }
 
+    #[staticmethod]
+    fn cycle(kernels: Vec<Kernel>, repeats: Vec<u32>) -> Self {
+        Self(kernel::Spec::Cycle { kernels: kernels.into_iter().map(|k| k.0).collect(), repeats })
+    }
+
     fn __repr__(&self) -> String {
         format!("{:?}", self.0)
     }

@@ -57,12 +57,13 @@ impl Spread {
         self.count = 0.0;
     }
 
-    /// Squared length of each chain's jump in units of its spread.
+    /// Squared length of each chain's jump in units of the widths: units of a spread that was seen inside one
+    /// mode would favour steps that never leave it.
     pub(crate) fn jumps(&self, bounds: &Bounds, from: &[Lanes<f64>], to: &[Lanes<f64>]) -> Lanes<f64> {
         let mut sum = Lanes::splat(0.0);
         for &d in bounds.free() {
             for lane in 0..LANES {
-                let jump = (to[d][lane] - from[d][lane]) / self.scale[d][lane];
+                let jump = (to[d][lane] - from[d][lane]) / bounds.width(d);
                 sum[lane] += jump * jump;
             }
         }

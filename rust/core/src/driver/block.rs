@@ -6,7 +6,7 @@ use super::Settings;
 use super::start::find_start;
 use crate::adapt::Phase;
 use crate::error::Result;
-use crate::kernel::{Mixture, Mover, Reply, Request, Spec, State, Streams, Target};
+use crate::kernel::{Mover, Reply, Request, Schedule, Spec, State, Streams, Target};
 use crate::question::{Energy, Workspace};
 use crate::simd::{LANES, Lanes};
 
@@ -15,7 +15,7 @@ pub(super) struct Block {
     n: usize,
     state: State,
     streams: Streams,
-    mixture: Mixture,
+    schedule: Schedule,
     workspace: Workspace,
     scratch: Scratch,
     step: u64,
@@ -46,7 +46,7 @@ impl Block {
         Ok(Self {
             n,
             streams: Streams::new(&settings.key, first as u64),
-            mixture: Mixture::new(spec, target, &settings.key),
+            schedule: Schedule::new(spec, target, &settings.key),
             scratch: Scratch {
                 drift: vec![Lanes::splat(0.0); target.bounds.len()],
                 energies: Vec::new(),
@@ -74,7 +74,7 @@ impl Block {
     }
 
     pub(super) fn movers(&self) -> &[Mover] {
-        self.mixture.movers()
+        self.schedule.movers()
     }
 
     pub(super) fn seconds(&self) -> f64 {
@@ -143,43 +143,60 @@ impl Block {
 
     fn one_step(&mut self, energy: &Energy, target: &Target) {
         let phase = Phase { step: self.step, warmup: self.warmup };
-        let Self { mixture, state, streams, workspace, scratch, .. } = self;
-        let mover = mixture.choose();
-        loop {
-            match mover.ask(target, phase, state, streams) {
-                Request::Done => break,
-                Request::Energy => {
-                    let g = energy.at(mover.proposal(), workspace);
-                    mover.tell(target, phase, state, Reply::Energy(g), streams);
-                }
-                Request::DriftHere => {
-                    drift(mover, energy, workspace, &state.x, &mut scratch.drift);
-                    mover.tell(target, phase, state, Reply::Drift(&scratch.drift), streams);
-                }
-                Request::EnergyAndDrift => {
-                    let g = energy.at(mover.proposal(), workspace);
-                    drift(mover, energy, workspace, mover.proposal(), &mut scratch.drift);
-                    mover.tell(target, phase, state, Reply::EnergyAndDrift(g, &scratch.drift), streams);
-                }
-                Request::Slice { column, first } => {
-                    if first {
-                        energy.begin_sweep(&state.x, scratch.swept == Some(state.version), workspace);
-                    }
-                    energy.slice(column, &state.x, workspace, &mut scratch.energies);
-                    let reply = Reply::Slice { first: &workspace.slice.first, energies: &scratch.energies };
-                    mover.tell(target, phase, state, reply, streams);
-                    if let Mover::Conditional(kernel) = mover {
-                        energy.commit(column, &state.x[column], kernel.chosen(), workspace);
-                    }
-                }
-                Request::SweepEnergy => {
-                    let g = energy.at_sweep(&state.x, workspace);
-                    mover.tell(target, phase, state, Reply::Energy(g), streams);
-                    scratch.swept = Some(state.version);
-                }
-            }
+        let Self { schedule, state, streams, workspace, scratch, .. } = self;
+        schedule.begin();
+        while let Some(mover) = schedule.next() {
+            make_move(mover, energy, target, phase, state, streams, workspace, scratch);
         }
         self.step += 1;
+    }
+}
+
+/// One kernel's move: asks until it has what it needs.
+#[allow(clippy::too_many_arguments)]
+fn make_move(
+    mover: &mut Mover,
+    energy: &Energy,
+    target: &Target,
+    phase: Phase,
+    state: &mut State,
+    streams: &mut Streams,
+    workspace: &mut Workspace,
+    scratch: &mut Scratch,
+) {
+    loop {
+        match mover.ask(target, phase, state, streams) {
+            Request::Done => break,
+            Request::Energy => {
+                let g = energy.at(mover.proposal(), workspace);
+                mover.tell(target, phase, state, Reply::Energy(g), streams);
+            }
+            Request::DriftHere => {
+                drift(mover, energy, workspace, &state.x, &mut scratch.drift);
+                mover.tell(target, phase, state, Reply::Drift(&scratch.drift), streams);
+            }
+            Request::EnergyAndDrift => {
+                let g = energy.at(mover.proposal(), workspace);
+                drift(mover, energy, workspace, mover.proposal(), &mut scratch.drift);
+                mover.tell(target, phase, state, Reply::EnergyAndDrift(g, &scratch.drift), streams);
+            }
+            Request::Slice { column, first } => {
+                if first {
+                    energy.begin_sweep(&state.x, scratch.swept == Some(state.version), workspace);
+                }
+                energy.slice(column, &state.x, workspace, &mut scratch.energies);
+                let reply = Reply::Slice { first: &workspace.slice.first, energies: &scratch.energies };
+                mover.tell(target, phase, state, reply, streams);
+                if let Mover::Conditional(kernel) = mover {
+                    energy.commit(column, &state.x[column], kernel.chosen(), workspace);
+                }
+            }
+            Request::SweepEnergy => {
+                let g = energy.at_sweep(&state.x, workspace);
+                mover.tell(target, phase, state, Reply::Energy(g), streams);
+                scratch.swept = Some(state.version);
+            }
+        }
     }
 }
 

@@ -83,9 +83,10 @@ pub(super) fn find_start(
     if let Some(lane) = (0..n).find(|&lane| !found[lane]) {
         return Err(Error::Sampling(format!(
             "no row with finite energy was found for chain {}: tried {UNIFORM} uniform rows of the space and \
-             {SWEEPS} exact conditional sweeps guided towards the requirement from hot to cold. The requirement \
-             may be impossible in this space: widen its bounds, free a fixed column, ask for another label or \
-             band, or give start=",
+             {SWEEPS} exact conditional sweeps guided towards what is asked, from hot to cold. A requirement may \
+             be impossible in this space, or the label have probability 0 (then the losses 'hinge' and \
+             'squared' stay finite): widen the bounds, free a fixed column, ask for another label or band, or \
+             give start=",
             first + lane
         )));
     }

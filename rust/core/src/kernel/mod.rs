@@ -7,8 +7,8 @@
 mod accept;
 mod conditional;
 mod mala;
-mod mixture;
 mod random_walk;
+mod schedule;
 
 use crate::adapt::Phase;
 use crate::drift::Drift;
@@ -20,8 +20,8 @@ use crate::space::{Boundary, Bounds};
 
 pub use conditional::Conditional;
 pub use mala::Mala;
-pub use mixture::Mixture;
 pub use random_walk::RandomWalk;
+pub use schedule::Schedule;
 
 /// A kernel as the user states it.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,8 @@ pub enum Spec {
     Conditional,
     /// Each step one of the kernels, chosen with these weights by a stream that all chains share.
     Mixture { kernels: Vec<Spec>, weights: Vec<f64> },
+    /// Each step all of the kernels in order, each as often as `repeats` says.
+    Cycle { kernels: Vec<Spec>, repeats: Vec<u32> },
 }
 
 impl Spec {
@@ -43,7 +45,9 @@ impl Spec {
             Spec::RandomWalk { .. } => boundary != Boundary::Clip,
             Spec::Mala { drift, .. } => drift.exact() && boundary != Boundary::Clip,
             Spec::Conditional => true,
-            Spec::Mixture { kernels, .. } => kernels.iter().all(|k| k.exact(boundary)),
+            Spec::Mixture { kernels, .. } | Spec::Cycle { kernels, .. } => {
+                kernels.iter().all(|k| k.exact(boundary))
+            }
         }
     }
 
@@ -79,6 +83,15 @@ impl Spec {
                     .into(),
             )),
             Spec::Conditional => Ok(()),
+            Spec::Cycle { kernels, repeats } => {
+                if kernels.is_empty() || kernels.len() != repeats.len() || repeats.contains(&0) {
+                    return Err(Error::Sampling(
+                        "a cycle needs at least one kernel and a number of repeats above zero for each"
+                            .into(),
+                    ));
+                }
+                kernels.iter().try_for_each(|k| k.check(energy))
+            }
             Spec::Mixture { kernels, weights } => {
                 if kernels.is_empty() || kernels.len() != weights.len() {
                     return Err(Error::Sampling(
@@ -93,10 +106,12 @@ impl Spec {
         }
     }
 
-    /// The kernels that move chains: the spec itself, or a mixture's parts in order.
+    /// The kernels that move chains: the spec itself, or the parts of a mixture or cycle in order.
     pub fn movers(&self) -> Vec<Spec> {
         match self {
-            Spec::Mixture { kernels, .. } => kernels.iter().flat_map(Spec::movers).collect(),
+            Spec::Mixture { kernels, .. } | Spec::Cycle { kernels, .. } => {
+                kernels.iter().flat_map(Spec::movers).collect()
+            }
             other => vec![other.clone()],
         }
     }
@@ -107,6 +122,7 @@ impl Spec {
             Spec::Mala { .. } => "MALA",
             Spec::Conditional => "Conditional",
             Spec::Mixture { .. } => "Mixture",
+            Spec::Cycle { .. } => "Cycle",
         }
     }
 }
@@ -207,7 +223,9 @@ impl Mover {
             Spec::Mala { step, drift, precondition } => {
                 Mover::Mala(Box::new(Mala::new(*step, *drift, *precondition, target)))
             }
-            Spec::Conditional | Spec::Mixture { .. } => Mover::Conditional(Conditional::default()),
+            Spec::Conditional | Spec::Mixture { .. } | Spec::Cycle { .. } => {
+                Mover::Conditional(Conditional::default())
+            }
         }
     }
 

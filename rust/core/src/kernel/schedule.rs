@@ -1,0 +1,94 @@
+//! Which kernels make a step: all of a cycle in order, one of a mixture at random.
+
+use super::{Mover, Spec, Target};
+use crate::rng::{Purpose, Stream, stream};
+
+/// The kernels of one block of chains and the stream that chooses between them. Every block holds its
+/// own copy of that stream and so makes the same choices; they do not depend on any chain's state, which
+/// leaves the target invariant for each.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    movers: Vec<Mover>,
+    plan: Plan,
+    stream: Stream,
+    queue: Vec<usize>,
+}
+
+/// Positions in `movers`.
+#[derive(Clone, Debug)]
+enum Plan {
+    Mover(usize),
+    OneOf { parts: Vec<Plan>, cumulative: Vec<f64> },
+    InOrder(Vec<(Plan, u32)>),
+}
+
+impl Schedule {
+    pub fn new(spec: &Spec, target: &Target, key: &[u8; 32]) -> Self {
+        let mut movers = Vec::new();
+        let plan = Plan::new(spec, target, &mut movers);
+        Self { movers, plan, stream: stream(key, Purpose::Schedule, 0), queue: Vec::new() }
+    }
+
+    /// Plans a step: its kernels in order, to be taken with [`Self::next`].
+    pub fn begin(&mut self) {
+        self.queue.clear();
+        self.plan.fill(&mut self.stream, &mut self.queue);
+        self.queue.reverse();
+    }
+
+    /// The next kernel of the step; `None` when the step is over.
+    pub fn next(&mut self) -> Option<&mut Mover> {
+        self.queue.pop().map(|at| &mut self.movers[at])
+    }
+
+    /// All kernels, in the order of [`Spec::movers`].
+    pub fn movers(&self) -> &[Mover] {
+        &self.movers
+    }
+}
+
+impl Plan {
+    fn new(spec: &Spec, target: &Target, movers: &mut Vec<Mover>) -> Self {
+        match spec {
+            Spec::Mixture { kernels, weights } => {
+                let total: f64 = weights.iter().sum();
+                let mut sum = 0.0;
+                let cumulative = weights
+                    .iter()
+                    .map(|w| {
+                        sum += w / total;
+                        sum
+                    })
+                    .collect();
+                let parts = kernels.iter().map(|kernel| Plan::new(kernel, target, movers)).collect();
+                Plan::OneOf { parts, cumulative }
+            }
+            Spec::Cycle { kernels, repeats } => {
+                let part = |(kernel, &repeat): (&Spec, &u32)| (Plan::new(kernel, target, movers), repeat);
+                Plan::InOrder(kernels.iter().zip(repeats).map(part).collect())
+            }
+            Spec::RandomWalk { .. } | Spec::Mala { .. } | Spec::Conditional => {
+                movers.push(Mover::new(spec, target));
+                Plan::Mover(movers.len() - 1)
+            }
+        }
+    }
+
+    fn fill(&self, rng: &mut Stream, queue: &mut Vec<usize>) {
+        match self {
+            Plan::Mover(at) => queue.push(*at),
+            Plan::OneOf { parts, cumulative } => {
+                let u = rng.uniform();
+                let at = cumulative.partition_point(|&c| c <= u).min(parts.len() - 1);
+                parts[at].fill(rng, queue);
+            }
+            Plan::InOrder(parts) => {
+                for (part, repeat) in parts {
+                    for _ in 0..*repeat {
+                        part.fill(rng, queue);
+                    }
+                }
+            }
+        }
+    }
+}
