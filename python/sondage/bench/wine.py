@@ -47,14 +47,14 @@ WORK: Final = (
     _Work("RandomWalk(0.5)", RandomWalk(0.5), 4_000, 20),
     _Work("MALA, closed form", MALA(drift="closed_form"), 2_000, 20),
     _Work("MALA, smoothed shared", MALA(drift=Smoothed()), 1_000, 20),
-    _Work("Conditional", Conditional(), 4_000, 10),
+    _Work("Conditional", Conditional(), 10_000, 4),
     _Work(
         "Mixture of Conditional and RandomWalk(0.5), 1 : 4",
         Mixture(Conditional(), RandomWalk(0.5), weights=[1, 4]),
         4_000,
         5,
     ),
-    _Work("auto", None, 4_000, 5),
+    _Work("auto", None, 20_000, 1),
 )
 
 
