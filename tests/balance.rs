@@ -63,7 +63,7 @@ fn step(
     let mut streams = Streams::new(&[key; 32], 0);
     let mut state = state(energy, x.to_vec());
     schedule.begin();
-    let mover = schedule.next().unwrap();
+    let mover = schedule.next_mover().unwrap();
     let mut y = Vec::new();
     loop {
         match mover.ask(target, SAMPLING, &state, &mut streams) {

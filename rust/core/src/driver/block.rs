@@ -145,7 +145,7 @@ impl Block {
         let phase = Phase { step: self.step, warmup: self.warmup };
         let Self { schedule, state, streams, workspace, scratch, .. } = self;
         schedule.begin();
-        while let Some(mover) = schedule.next() {
+        while let Some(mover) = schedule.next_mover() {
             make_move(mover, energy, target, phase, state, streams, workspace, scratch);
         }
         self.step += 1;

@@ -29,7 +29,7 @@ impl Schedule {
         Self { movers, plan, stream: stream(key, Purpose::Schedule, 0), queue: Vec::new() }
     }
 
-    /// Plans a step: its kernels in order, to be taken with [`Self::next`].
+    /// Plans a step: its kernels in order, to be taken with [`Self::next_mover`].
     pub fn begin(&mut self) {
         self.queue.clear();
         self.plan.fill(&mut self.stream, &mut self.queue);
@@ -37,7 +37,7 @@ impl Schedule {
     }
 
     /// The next kernel of the step; `None` when the step is over.
-    pub fn next(&mut self) -> Option<&mut Mover> {
+    pub fn next_mover(&mut self) -> Option<&mut Mover> {
         self.queue.pop().map(|at| &mut self.movers[at])
     }
 
