@@ -19,6 +19,24 @@ pub(crate) struct TreeEnsemble {
 }
 
 impl TreeEnsemble {
+    /// One row of outputs per row of input.
+    fn outputs<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &PyReadonlyArray2<'py, f64>,
+        forward: impl FnOnce(&[f64], &mut [f64]) -> Result<()> + Send,
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        let input = self::rows(py, rows, self.inner.n_features())?;
+        let k = self.inner.n_outputs();
+        let n = input.len() / self.inner.n_features().max(1);
+        let out = detached(py, || {
+            let mut out = vec![0.0; n * k];
+            forward(input, &mut out)?;
+            Ok(out)
+        })?;
+        out.into_pyarray(py).reshape([n, k])
+    }
+
     fn forest(&self) -> Result<&model::Forest> {
         match self.forest.get() {
             Some(forest) => Ok(forest),
@@ -71,15 +89,10 @@ impl TreeEnsemble {
         py: Python<'py>,
         rows: PyReadonlyArray2<'py, f64>,
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-        let input = self::rows(py, &rows, self.inner.n_features())?;
-        let k = self.inner.n_outputs();
-        let n = input.len() / self.inner.n_features().max(1);
-        let out = detached(py, || {
-            let mut out = vec![0.0; n * k];
-            self.forest()?.forward(input, &mut out);
-            Ok(out)
-        })?;
-        out.into_pyarray(py).reshape([n, k])
+        self.outputs(py, &rows, |input, out| {
+            self.forest()?.forward(input, out);
+            Ok(())
+        })
     }
 
     fn forward_reference<'py>(
@@ -87,15 +100,10 @@ impl TreeEnsemble {
         py: Python<'py>,
         rows: PyReadonlyArray2<'py, f64>,
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-        let input = self::rows(py, &rows, self.inner.n_features())?;
-        let k = self.inner.n_outputs();
-        let n = input.len() / self.inner.n_features().max(1);
-        let out = detached(py, || {
-            let mut out = vec![0.0; n * k];
-            self.inner.forward_reference(input, &mut out);
-            Ok(out)
-        })?;
-        out.into_pyarray(py).reshape([n, k])
+        self.outputs(py, &rows, |input, out| {
+            self.inner.forward_reference(input, out);
+            Ok(())
+        })
     }
 
     #[getter]

@@ -14,7 +14,9 @@ pub(super) fn add(
     let d = x.len();
     let free = energy.bounds().free();
     let n = directions.len() / d;
-    let mut at = x.to_vec();
+    let mut at = std::mem::take(&mut workspace.drift.rows);
+    at.clear();
+    at.extend_from_slice(x);
     for direction in directions.chunks_exact(d) {
         let mut difference = Lanes::splat(0.0);
         for sign in [1.0, -1.0] {
@@ -40,4 +42,5 @@ pub(super) fn add(
             }
         }
     }
+    workspace.drift.rows = at;
 }

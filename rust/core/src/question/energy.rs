@@ -41,6 +41,16 @@ pub struct Workspace {
     pub(crate) sweep: SweepState,
     pub(crate) slice: Slice,
     pub(crate) smooth: SmoothState,
+    pub(crate) drift: DriftScratch,
+}
+
+/// Scratch of a drift field.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DriftScratch {
+    pub(crate) cotangent: Vec<Lanes<f64>>,
+    pub(crate) outputs: Vec<f64>,
+    pub(crate) slopes: Vec<f64>,
+    pub(crate) rows: Vec<Lanes<f64>>,
 }
 
 impl Energy {

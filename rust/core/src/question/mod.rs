@@ -6,6 +6,7 @@ mod localizer;
 mod loss;
 
 pub use column::ColumnMeasure;
+pub(crate) use energy::DriftScratch;
 pub use energy::{Energy, Parts, Workspace};
 pub use localizer::Localizer;
 pub use loss::{Loss, Term};
