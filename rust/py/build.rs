@@ -1,5 +1,5 @@
-//! Records what `build_info()` reports: the commit, the compiler and the target. Outside a checkout the
-//! commit is whatever `SONDAGE_COMMIT` says.
+//! Records what `build_info()` reports: the commit, the compiler and the target. `SONDAGE_COMMIT`, when set,
+//! names the commit: builds outside a checkout have no other way to know it.
 
 use std::path::Path;
 use std::process::Command;
