@@ -7,7 +7,7 @@ use crate::adapt::{Adaptation, Phase, Scale};
 use crate::drift::{Drift, Noise};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
-use crate::space::{Boundary, fold, log_folded_normal};
+use crate::space::{Boundary, log_folded_normal};
 
 /// Smoothing as a fraction of each column's spread when none is given.
 const SIGMA: f64 = 0.25;
@@ -157,16 +157,9 @@ impl Mala {
                 let sd = (spread * step * target.temperature).sqrt() * unit;
                 let mean = state.x[d][lane] + shift(step, unit, self.here[d][lane], bounds.width(d));
                 let y = mean + sd * streams.propose[lane].normal();
-                let (lower, upper) = (bounds.lower(d), bounds.upper(d));
-                self.proposal[d][lane] = match target.boundary {
-                    Boundary::Reflect => fold(y, lower, upper),
-                    Boundary::Clip => y.clamp(lower, upper),
-                    Boundary::Reject if y < lower || y > upper => {
-                        self.outside[lane] = true;
-                        state.x[d][lane]
-                    }
-                    Boundary::Reject => y,
-                };
+                let inside = target.boundary.bring_inside(y, bounds.lower(d), bounds.upper(d));
+                self.outside[lane] |= inside.is_none();
+                self.proposal[d][lane] = inside.unwrap_or(state.x[d][lane]);
             }
         }
         self.stage = Stage::Proposed;

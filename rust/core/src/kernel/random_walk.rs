@@ -5,7 +5,6 @@ use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::{Adaptation, Phase};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
-use crate::space::{Boundary, fold};
 
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
@@ -61,16 +60,10 @@ impl RandomWalk {
             let (lower, upper) = (bounds.lower(d), bounds.upper(d));
             for lane in 0..LANES {
                 let y = &mut self.proposal[d][lane];
-                match target.boundary {
-                    // The folded density is symmetric: q cancels.
-                    Boundary::Reflect => *y = fold(*y, lower, upper),
-                    Boundary::Clip => *y = y.clamp(lower, upper),
-                    Boundary::Reject if *y < lower || *y > upper => {
-                        self.outside[lane] = true;
-                        *y = state.x[d][lane];
-                    }
-                    Boundary::Reject => {}
-                }
+                // A folded random walk has a symmetric density: q cancels.
+                let inside = target.boundary.bring_inside(*y, lower, upper);
+                self.outside[lane] |= inside.is_none();
+                *y = inside.unwrap_or(state.x[d][lane]);
             }
         }
         Request::Energy

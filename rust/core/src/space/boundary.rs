@@ -12,6 +12,18 @@ pub enum Boundary {
     Clip,
 }
 
+impl Boundary {
+    /// Where a proposal for a column ends up; `None` when it is to be rejected.
+    #[inline]
+    pub(crate) fn bring_inside(self, y: f64, lower: f64, upper: f64) -> Option<f64> {
+        match self {
+            Boundary::Reflect => Some(fold(y, lower, upper)),
+            Boundary::Clip => Some(y.clamp(lower, upper)),
+            Boundary::Reject => (lower <= y && y <= upper).then_some(y),
+        }
+    }
+}
+
 /// `y` mirrored at the ends of `[lower, upper]` until it lies inside.
 pub fn fold(y: f64, lower: f64, upper: f64) -> f64 {
     if lower <= y && y <= upper {
