@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use sondage_core::error::Result;
@@ -27,8 +30,7 @@ impl TreeEnsemble {
         forward: impl FnOnce(&[f64], &mut [f64]) -> Result<()> + Send,
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let input = self::rows(py, rows, self.inner.n_features())?;
-        let k = self.inner.n_outputs();
-        let n = input.len() / self.inner.n_features().max(1);
+        let (n, k) = (rows.shape()[0], self.inner.n_outputs());
         let out = detached(py, || {
             let mut out = vec![0.0; n * k];
             forward(input, &mut out)?;
@@ -48,10 +50,14 @@ impl TreeEnsemble {
     }
 }
 
+fn optional<T: numpy::Element + Copy>(array: Option<&PyReadonlyArray1<'_, T>>) -> PyResult<Vec<T>> {
+    array.map_or_else(|| Ok(Vec::new()), vector)
+}
+
 #[pymethods]
 impl TreeEnsemble {
     #[new]
-    #[pyo3(signature = (*, n_features, n_outputs, roots, feature, cut, left, right, value, first_output, base, divisor))]
+    #[pyo3(signature = (*, n_features, n_outputs, roots, feature, cut, left, right, value, first_output, base, divisor, missing_right=None, set_index=None, set_starts=None, set_codes=None, float32=false, base_last=false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -66,6 +72,12 @@ impl TreeEnsemble {
         first_output: PyReadonlyArray1<'_, i64>,
         base: PyReadonlyArray1<'_, f64>,
         divisor: f64,
+        missing_right: Option<PyReadonlyArray1<'_, bool>>,
+        set_index: Option<PyReadonlyArray1<'_, i64>>,
+        set_starts: Option<PyReadonlyArray1<'_, i64>>,
+        set_codes: Option<PyReadonlyArray1<'_, i64>>,
+        float32: bool,
+        base_last: bool,
     ) -> PyResult<Self> {
         let parts = model::TreeParts {
             n_features,
@@ -79,6 +91,12 @@ impl TreeEnsemble {
             first_output: vector(&first_output)?,
             base: vector(&base)?,
             divisor,
+            missing_right: optional(missing_right.as_ref())?,
+            set_index: optional(set_index.as_ref())?,
+            set_starts: optional(set_starts.as_ref())?,
+            set_codes: optional(set_codes.as_ref())?,
+            float32,
+            base_last,
         };
         let inner = detached(py, || model::TreeEnsemble::new(parts))?;
         Ok(Self { inner: Arc::new(inner), forest: std::sync::OnceLock::new() })
@@ -102,6 +120,28 @@ impl TreeEnsemble {
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
         self.outputs(py, &rows, |input, out| {
             self.inner.forward_reference(input, out);
+            Ok(())
+        })
+    }
+
+    fn predict<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        self.outputs(py, &rows, |input, out| {
+            self.inner.predict(input, out);
+            Ok(())
+        })
+    }
+
+    fn predict_reference<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        self.outputs(py, &rows, |input, out| {
+            self.inner.predict_reference(input, out);
             Ok(())
         })
     }
@@ -137,6 +177,9 @@ impl TreeEnsemble {
             ("left", &parts.left),
             ("right", &parts.right),
             ("first_output", &parts.first_output),
+            ("set_index", &parts.set_index),
+            ("set_starts", &parts.set_starts),
+            ("set_codes", &parts.set_codes),
         ] {
             arguments.set_item(name, PyArray1::from_slice(py, values))?;
         }
@@ -148,6 +191,9 @@ impl TreeEnsemble {
             PyArray1::from_slice(py, &parts.value).reshape([parts.feature.len(), width])?,
         )?;
         arguments.set_item("divisor", parts.divisor)?;
+        arguments.set_item("missing_right", PyArray1::from_slice(py, &parts.missing_right))?;
+        arguments.set_item("float32", parts.float32)?;
+        arguments.set_item("base_last", parts.base_last)?;
         Ok(((), arguments))
     }
 

@@ -1,5 +1,9 @@
 //! A tree ensemble as it was imported: node arrays, checked once.
 
+use std::sync::{Arc, OnceLock};
+
+use super::predict::Predictor;
+use super::sets::Sets;
 use crate::error::{Error, Result};
 
 /// Node arrays of all trees, concatenated; children are absolute indices, a leaf has `left < 0`.
@@ -19,6 +23,19 @@ pub struct TreeParts {
     pub first_output: Vec<i64>,
     pub base: Vec<f64>,
     pub divisor: f64,
+    /// Whether NaN goes right; empty: nowhere.
+    pub missing_right: Vec<bool>,
+    /// -1 at thresholds, else the set of codes that go right; empty: thresholds only. A value is cut
+    /// to a whole number first; what is negative, not finite or not listed goes left.
+    pub set_index: Vec<i64>,
+    /// Set i has the codes `set_codes[set_starts[i]..set_starts[i + 1]]`.
+    pub set_starts: Vec<i64>,
+    pub set_codes: Vec<i64>,
+    /// Whether the library adds in single precision.
+    pub float32: bool,
+    /// Whether the library adds `base` after the trees; it does so too where there is a `divisor`
+    /// other than 1, which never divides `base`.
+    pub base_last: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +44,15 @@ pub(crate) struct Node {
     /// Index of the left child; [`LEAF`] for a leaf.
     pub(crate) left: u32,
     pub(crate) right: u32,
+    /// The set that the node tests; [`NO_SET`] at a threshold.
+    pub(crate) set: u32,
     pub(crate) cut: f64,
+    /// Whether NaN goes right.
+    pub(crate) missing_right: bool,
 }
 
 pub(crate) const LEAF: u32 = u32::MAX;
+pub(crate) const NO_SET: u32 = u32::MAX;
 
 /// `output[k] = base[k] + unit · Σ_t value[leaf_t(x), k - first_output[t]]`, the sum over the trees
 /// that reach output k.
@@ -43,12 +65,15 @@ pub(crate) const LEAF: u32 = u32::MAX;
 pub struct TreeEnsemble {
     parts: TreeParts,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) sets: Sets,
     pub(crate) roots: Vec<u32>,
     pub(crate) first_output: Vec<u32>,
     pub(crate) width: usize,
     pub(crate) values: Vec<i64>,
     pub(crate) unit: f64,
     n_leaves_max: usize,
+    /// Compiled at the first prediction.
+    pub(super) predictor: OnceLock<Option<Arc<Predictor>>>,
 }
 
 impl TreeEnsemble {
@@ -77,6 +102,13 @@ impl TreeEnsemble {
             return Err(Error::Model("`value` must hold one row per node".into()));
         }
         let width = parts.value.len() / n_nodes;
+        for (name, len) in
+            [("missing_right", parts.missing_right.len()), ("set_index", parts.set_index.len())]
+        {
+            if len != n_nodes && len != 0 {
+                return Err(Error::Model(format!("`{name}` has {len} entries, `feature` has {n_nodes}")));
+            }
+        }
         if parts.first_output.len() != n_trees {
             return Err(Error::Model("`first_output` must hold one entry per tree".into()));
         }
@@ -85,6 +117,18 @@ impl TreeEnsemble {
         }
         if !(parts.divisor.is_finite() && parts.divisor > 0.0) {
             return Err(Error::Model(format!("`divisor` must be positive, not {}", parts.divisor)));
+        }
+        if parts.float32 {
+            let rounds_well = |x: f64| (x as f32).is_finite();
+            if !parts.base.iter().all(|&base| rounds_well(base)) {
+                return Err(Error::Model("`base` must be finite in single precision".into()));
+            }
+            if !rounds_well(parts.divisor) || parts.divisor as f32 == 0.0 {
+                return Err(Error::Model(format!(
+                    "`divisor` must be positive in single precision, not {}",
+                    parts.divisor
+                )));
+            }
         }
         let mut first_output = Vec::with_capacity(n_trees);
         for &first in &parts.first_output {
@@ -99,7 +143,8 @@ impl TreeEnsemble {
                 }
             }
         }
-        let nodes = checked_nodes(&parts, width)?;
+        let sets = Sets::new(&parts.set_starts, &parts.set_codes)?;
+        let nodes = checked_nodes(&parts, width, sets.len())?;
         let mut roots = Vec::with_capacity(n_trees);
         let mut seen = vec![false; n_nodes];
         let mut n_leaves_max = 0;
@@ -122,7 +167,18 @@ impl TreeEnsemble {
                 },
             )
             .collect();
-        Ok(Self { parts, nodes, roots, first_output, width, values, unit, n_leaves_max })
+        Ok(Self {
+            parts,
+            nodes,
+            sets,
+            roots,
+            first_output,
+            width,
+            values,
+            unit,
+            n_leaves_max,
+            predictor: OnceLock::new(),
+        })
     }
 
     pub fn parts(&self) -> &TreeParts {
@@ -146,6 +202,23 @@ impl TreeEnsemble {
         self.n_leaves_max
     }
 
+    /// Whether a value of the node's feature goes right.
+    #[inline]
+    pub(crate) fn goes_right(&self, node: &Node, x: f64) -> bool {
+        if x.is_nan() {
+            node.missing_right
+        } else if node.set == NO_SET {
+            x > node.cut
+        } else {
+            self.sets.contains(node.set, x)
+        }
+    }
+
+    /// Whether the library's own sum starts from zero and adds the base at the end.
+    pub(crate) fn base_last(&self) -> bool {
+        self.parts.base_last || self.parts.divisor != 1.0
+    }
+
     pub(crate) fn leaf_values(&self, node: u32) -> &[i64] {
         &self.values[node as usize * self.width..(node as usize + 1) * self.width]
     }
@@ -156,7 +229,7 @@ impl TreeEnsemble {
     }
 }
 
-fn checked_nodes(parts: &TreeParts, width: usize) -> Result<Vec<Node>> {
+fn checked_nodes(parts: &TreeParts, width: usize, n_sets: usize) -> Result<Vec<Node>> {
     let n_nodes = parts.feature.len();
     let child = |node: usize, child: i64| {
         usize::try_from(child)
@@ -168,10 +241,18 @@ fn checked_nodes(parts: &TreeParts, width: usize) -> Result<Vec<Node>> {
     (0..n_nodes)
         .map(|i| {
             if parts.left[i] < 0 {
-                if !parts.value[i * width..(i + 1) * width].iter().all(|v| v.is_finite()) {
+                let finite = |v: &f64| if parts.float32 { (*v as f32).is_finite() } else { v.is_finite() };
+                if !parts.value[i * width..(i + 1) * width].iter().all(finite) {
                     return Err(Error::Model(format!("leaf {i} has a value that is not finite")));
                 }
-                return Ok(Node { feature: 0, left: LEAF, right: LEAF, cut: 0.0 });
+                return Ok(Node {
+                    feature: 0,
+                    left: LEAF,
+                    right: LEAF,
+                    set: NO_SET,
+                    cut: 0.0,
+                    missing_right: false,
+                });
             }
             let feature = usize::try_from(parts.feature[i])
                 .ok()
@@ -182,14 +263,24 @@ fn checked_nodes(parts: &TreeParts, width: usize) -> Result<Vec<Node>> {
                         parts.feature[i], parts.n_features
                     ))
                 })?;
-            if parts.cut[i].is_nan() {
+            let set = match parts.set_index.get(i).copied().unwrap_or(-1) {
+                -1 => NO_SET,
+                set => usize::try_from(set)
+                    .ok()
+                    .filter(|&set| set < n_sets && set < NO_SET as usize)
+                    .map(|set| set as u32)
+                    .ok_or_else(|| Error::Model(format!("node {i} tests set {set}, of {n_sets} sets")))?,
+            };
+            if set == NO_SET && parts.cut[i].is_nan() {
                 return Err(Error::Model(format!("node {i} has a threshold that is not a number")));
             }
             Ok(Node {
                 feature: feature as u32,
                 left: child(i, parts.left[i])?,
                 right: child(i, parts.right[i])?,
+                set,
                 cut: parts.cut[i],
+                missing_right: parts.missing_right.get(i).copied().unwrap_or(false),
             })
         })
         .collect()

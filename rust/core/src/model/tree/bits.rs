@@ -46,8 +46,8 @@ impl Op for Sums<'_> {
         let Sums { forest, x, words, sums } = self;
         words.clear();
         words.resize(forest.bit_trees.len(), Lanes::splat(u64::MAX));
-        for (column, x) in forest.columns.iter().zip(x) {
-            let x = s.load(x);
+        for (column, lanes) in forest.columns.iter().zip(x) {
+            let x = s.load(lanes);
             for (i, &cut) in column.cuts.iter().enumerate() {
                 let right = s.lt(s.splat(cut), x);
                 if !s.any(right) {
@@ -58,6 +58,13 @@ impl Op for Sums<'_> {
                     let bits = s.load_u(word);
                     let kept = s.and_u(bits, s.splat_u(split.keep));
                     s.store_u(s.select_u(right, kept, bits), word);
+                }
+            }
+            if column.by_lane() {
+                for (lane, &x) in lanes.0.iter().enumerate() {
+                    for split in column.lane_splits(x) {
+                        words[split.tree as usize][lane] &= split.keep;
+                    }
                 }
             }
         }

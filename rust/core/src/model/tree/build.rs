@@ -1,13 +1,62 @@
 //! Cuts a tree down to a box: splits that the box or the path has decided already disappear, and
 //! sibling leaves of equal value become one.
 
-use super::arrays::{LEAF, TreeEnsemble};
+use super::arrays::{LEAF, NO_SET, TreeEnsemble};
 
 /// A node of a pruned tree; children are indices into the same arena, leaves point to an imported node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Pruned {
     Leaf { node: u32 },
-    Split { column: u32, cut: f64, left: u32, right: u32 },
+    Split { column: u32, test: Test, left: u32, right: u32 },
+}
+
+/// What sends a row right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Test {
+    pub(super) cut: f64,
+    /// Index in the model's sets; [`NO_SET`] for a threshold.
+    pub(super) set: u32,
+    pub(super) missing_right: bool,
+}
+
+/// The values of one column that can reach a node: an interval, which may be empty, and NaN.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+    pub(super) missing: bool,
+}
+
+impl Reach {
+    /// NaN can occur in a column whose bounds are NaN (then nothing else can), or not both finite and
+    /// apart.
+    pub(super) fn new(lower: f64, upper: f64) -> Self {
+        Self { lower, upper, missing: lower != upper && !(lower.is_finite() && upper.is_finite()) }
+    }
+
+    /// Whether some value goes left, and whether some goes right.
+    fn ways(self, model: &TreeEnsemble, test: Test) -> (bool, bool) {
+        let Self { lower, upper, missing } = self;
+        let (left, right) = if test.set == NO_SET {
+            (lower <= upper && lower <= test.cut, lower <= upper && upper > test.cut)
+        } else if lower == upper {
+            let listed = model.sets.contains(test.set, lower);
+            (!listed, listed)
+        } else {
+            (lower < upper, lower < upper)
+        };
+        (left || missing && !test.missing_right, right || missing && test.missing_right)
+    }
+
+    fn below(self, test: Test) -> Self {
+        let upper = if test.set == NO_SET { self.upper.min(test.cut) } else { self.upper };
+        Self { upper, missing: self.missing && !test.missing_right, ..self }
+    }
+
+    fn above(self, test: Test) -> Self {
+        let lower = if test.set == NO_SET { self.lower.max(test.cut.next_up()) } else { self.lower };
+        Self { lower, missing: self.missing && test.missing_right, ..self }
+    }
 }
 
 enum Task {
@@ -17,10 +66,9 @@ enum Task {
         parent: u32,
         left: bool,
     },
-    Bounds {
+    Reach {
         column: u32,
-        lower: f64,
-        upper: f64,
+        reach: Reach,
     },
     Merge {
         at: u32,
@@ -29,25 +77,21 @@ enum Task {
 
 const NO_PARENT: u32 = u32::MAX;
 
-/// The tree below `root` on the box `[lower, upper]` of the space; `columns[f]` is the column that
-/// feature f reads. Returns the arena, its root last-but-reachable at the returned index. An explicit
-/// stack: a degenerate tree may be as deep as it has nodes.
+/// The tree below `root` for values within `reach`; `columns[f]` is the column that feature f reads.
+/// Returns the arena and the index of its root. An explicit stack: a degenerate tree may be as deep as
+/// it has nodes.
 pub(super) fn prune(
     model: &TreeEnsemble,
     root: u32,
     columns: &[usize],
-    lower: &mut [f64],
-    upper: &mut [f64],
+    reach: &mut [Reach],
 ) -> (Vec<Pruned>, u32) {
     let mut arena: Vec<Pruned> = Vec::new();
     let mut top = 0;
     let mut tasks = vec![Task::Enter { node: root, parent: NO_PARENT, left: false }];
     while let Some(task) = tasks.pop() {
         match task {
-            Task::Bounds { column, lower: lo, upper: hi } => {
-                lower[column as usize] = lo;
-                upper[column as usize] = hi;
-            }
+            Task::Reach { column, reach: now } => reach[column as usize] = now,
             Task::Enter { mut node, parent, left } => {
                 let pruned = loop {
                     let n = model.nodes[node as usize];
@@ -55,30 +99,31 @@ pub(super) fn prune(
                         break Pruned::Leaf { node };
                     }
                     let column = columns[n.feature as usize];
-                    if upper[column] <= n.cut {
-                        node = n.left;
-                    } else if lower[column] > n.cut {
-                        node = n.right;
-                    } else {
-                        break Pruned::Split {
-                            column: column as u32,
-                            cut: n.cut,
-                            left: n.left,
-                            right: n.right,
-                        };
+                    let test = Test { cut: n.cut, set: n.set, missing_right: n.missing_right };
+                    match reach[column].ways(model, test) {
+                        (_, false) => node = n.left,
+                        (false, true) => node = n.right,
+                        (true, true) => {
+                            break Pruned::Split {
+                                column: column as u32,
+                                test,
+                                left: n.left,
+                                right: n.right,
+                            };
+                        }
                     }
                 };
                 let at = arena.len() as u32;
                 arena.push(pruned);
                 hang(&mut arena, &mut top, parent, left, at);
-                if let Pruned::Split { column, cut, left: below, right: above } = pruned {
-                    let (lo, hi) = (lower[column as usize], upper[column as usize]);
+                if let Pruned::Split { column, test, left: below, right: above } = pruned {
+                    let here = reach[column as usize];
                     tasks.push(Task::Merge { at });
-                    tasks.push(Task::Bounds { column, lower: lo, upper: hi });
+                    tasks.push(Task::Reach { column, reach: here });
                     tasks.push(Task::Enter { node: above, parent: at, left: false });
-                    tasks.push(Task::Bounds { column, lower: cut.next_up(), upper: hi });
+                    tasks.push(Task::Reach { column, reach: here.above(test) });
                     tasks.push(Task::Enter { node: below, parent: at, left: true });
-                    tasks.push(Task::Bounds { column, lower: lo, upper: cut });
+                    tasks.push(Task::Reach { column, reach: here.below(test) });
                 }
             }
             Task::Merge { at } => {

@@ -1,7 +1,8 @@
 //! All trees of a question, compiled for one box of the space.
 
-use super::arrays::TreeEnsemble;
-use super::build::{Pruned, prune};
+use super::arrays::{NO_SET, TreeEnsemble};
+use super::build::{Pruned, Reach, Test, prune};
+use super::sets::{Sets, code};
 use crate::error::{Error, Result};
 
 /// A model and the space columns that its features read.
@@ -23,6 +24,8 @@ pub struct Forest {
     /// Every tree with at least one split.
     pub(super) trees: Vec<Tree>,
     pub(super) nodes: Vec<TreeNode>,
+    /// The sets of all members, and numbered through.
+    pub(super) sets: Sets,
     /// Leaf vectors, `width` integers per leaf, for walks and smoothing.
     pub(super) leaves: Vec<i64>,
     /// Trees small enough for bit vectors, in the order of `bit_trees`.
@@ -55,6 +58,21 @@ pub(super) struct TreeNode {
     pub(super) rank: u32,
     pub(super) below: u32,
     pub(super) above: u32,
+    /// Index in `sets`; [`NO_SET`] for a threshold.
+    pub(super) set: u32,
+    pub(super) missing_right: bool,
+}
+
+impl TreeNode {
+    fn leaf(below: u32) -> Self {
+        Self { cut: 0.0, column: LEAF_COLUMN, rank: 0, below, above: 0, set: NO_SET, missing_right: false }
+    }
+
+    fn split(column: u32, test: Test, first_set: u32) -> Self {
+        let set = if test.set == NO_SET { NO_SET } else { first_set + test.set };
+        let Test { cut, missing_right, .. } = test;
+        Self { cut, column, rank: 0, below: 0, above: 0, set, missing_right }
+    }
 }
 
 pub(super) const LEAF_COLUMN: u32 = u32::MAX;
@@ -86,6 +104,32 @@ pub(super) struct ColumnSplits {
     pub(super) walked: Vec<u32>,
     /// Where this column's words start in the arrays that hold one per (column, tree using it).
     pub(super) words: usize,
+    /// What a missing value does, tree by tree.
+    pub(super) missing: Vec<Split>,
+    /// Codes that sets list, ascending, and what each does: `by_code[code_starts[i]..code_starts[i + 1]]`.
+    pub(super) codes: Vec<u32>,
+    pub(super) code_starts: Vec<u32>,
+    pub(super) by_code: Vec<Split>,
+    /// Whether some split on this column, of a walked tree or another, tests a set.
+    pub(super) has_sets: bool,
+}
+
+impl ColumnSplits {
+    /// Whether [`Self::lane_splits`] can be anything.
+    pub(super) fn by_lane(&self) -> bool {
+        !(self.missing.is_empty() && self.codes.is_empty())
+    }
+
+    /// What the value `x` does besides passing cuts.
+    pub(super) fn lane_splits(&self, x: f64) -> &[Split] {
+        if x.is_nan() {
+            return &self.missing;
+        }
+        match code(x).and_then(|code| self.codes.binary_search(&code).ok()) {
+            Some(i) => &self.by_code[self.code_starts[i] as usize..self.code_starts[i + 1] as usize],
+            None => &[],
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +143,8 @@ pub(super) struct Split {
 
 impl Forest {
     /// Compiles `members` for the box `[lower, upper]`. `kinks[d]` are further points of column d at
-    /// which an interval must end.
+    /// which an interval must end. Rows may miss a value (NaN) where the bounds are NaN or not both
+    /// finite, and only there.
     ///
     /// # Errors
     /// [`Error::Model`] when a feature reads a column that the box does not have.
@@ -112,12 +157,13 @@ impl Forest {
             columns: vec![ColumnSplits::default(); n_columns],
             trees: Vec::new(),
             nodes: Vec::new(),
+            sets: Sets::default(),
             leaves: Vec::new(),
             bit_trees: Vec::new(),
             bit_values: Vec::new(),
             walked: Vec::new(),
         };
-        let (mut lower_now, mut upper_now) = (lower.to_vec(), upper.to_vec());
+        let mut reach: Vec<Reach> = lower.iter().zip(upper).map(|(&lo, &hi)| Reach::new(lo, hi)).collect();
         for member in members {
             if member.columns.len() != member.model.n_features()
                 || member.columns.iter().any(|&c| c >= n_columns)
@@ -132,10 +178,11 @@ impl Forest {
             let parts = member.model.parts();
             forest.slots.extend(parts.base.iter().map(|&base| Slot { base, unit: member.model.unit }));
             forest.constant.resize(forest.slots.len(), 0);
+            let first_set = forest.sets.append(&member.model.sets);
             for (tree, &root) in member.model.roots.iter().enumerate() {
-                let (arena, top) = prune(member.model, root, member.columns, &mut lower_now, &mut upper_now);
+                let (arena, top) = prune(member.model, root, member.columns, &mut reach);
                 let slot = first_slot + member.model.first_output[tree] as usize;
-                forest.add_tree(member.model, &arena, top, slot);
+                forest.add_tree(member.model, &arena, top, slot, first_set);
             }
         }
         forest.sort_cuts(kinks);
@@ -152,6 +199,23 @@ impl Forest {
         &self.columns[column].cuts
     }
 
+    /// Whether some split on the column tests a set: then it has no slices.
+    pub fn has_sets(&self, column: usize) -> bool {
+        self.columns[column].has_sets
+    }
+
+    /// Whether a row with the value `x` in the node's column goes right.
+    #[inline]
+    pub(super) fn goes_right(&self, node: &TreeNode, x: f64) -> bool {
+        if x.is_nan() {
+            node.missing_right
+        } else if node.set == NO_SET {
+            x > node.cut
+        } else {
+            self.sets.contains(node.set, x)
+        }
+    }
+
     /// Whether some trees have too many leaves for bit vectors and are walked lane by lane.
     pub fn walks(&self) -> bool {
         !self.walked.is_empty()
@@ -161,7 +225,7 @@ impl Forest {
         &self.leaves[node.below as usize..(node.below + width) as usize]
     }
 
-    fn add_tree(&mut self, model: &TreeEnsemble, arena: &[Pruned], top: u32, slot: usize) {
+    fn add_tree(&mut self, model: &TreeEnsemble, arena: &[Pruned], top: u32, slot: usize, first_set: u32) {
         let width = model.width;
         if let Pruned::Leaf { node } = arena[top as usize] {
             for (sum, &value) in self.constant[slot..].iter_mut().zip(model.leaf_values(node)) {
@@ -182,10 +246,11 @@ impl Forest {
                 Pruned::Leaf { node } => {
                     let below = self.leaves.len() as u32;
                     self.leaves.extend_from_slice(model.leaf_values(node));
-                    self.nodes.push(TreeNode { cut: 0.0, column: LEAF_COLUMN, rank: 0, below, above: 0 });
+                    self.nodes.push(TreeNode::leaf(below));
                 }
-                Pruned::Split { column, cut, left, right } => {
-                    self.nodes.push(TreeNode { cut, column, rank: 0, below: 0, above: 0 });
+                Pruned::Split { column, test, left, right } => {
+                    self.nodes.push(TreeNode::split(column, test, first_set));
+                    self.columns[column as usize].has_sets |= test.set != NO_SET;
                     stack.push((right, here, false));
                     stack.push((left, here, true));
                 }
@@ -195,7 +260,8 @@ impl Forest {
     }
 
     fn sort_cuts(&mut self, kinks: &[Vec<f64>]) {
-        for node in self.nodes.iter().filter(|n| n.column != LEAF_COLUMN) {
+        let thresholds = self.nodes.iter().filter(|n| n.column != LEAF_COLUMN && n.set == NO_SET);
+        for node in thresholds {
             self.columns[node.column as usize].cuts.push(node.cut);
         }
         for (column, kinks) in self.columns.iter_mut().zip(kinks) {
@@ -206,106 +272,10 @@ impl Forest {
             column.cuts.dedup();
         }
         for node in &mut self.nodes {
-            if node.column != LEAF_COLUMN {
+            if node.column != LEAF_COLUMN && node.set == NO_SET {
                 let cuts = &self.columns[node.column as usize].cuts;
                 node.rank = cuts.partition_point(|&c| c < node.cut) as u32;
             }
         }
     }
-
-    fn build_bits(&mut self) {
-        // (rank, split) per column, before grouping by cut.
-        let mut splits: Vec<Vec<(u32, Split)>> = vec![Vec::new(); self.n_columns];
-        for (index, tree) in self.trees.iter().enumerate() {
-            let mut found = Vec::new();
-            let leaves = leaf_ranges(&self.nodes, tree.root, &mut found);
-            let mut columns: Vec<u32> = found.iter().map(|f| self.nodes[f.node as usize].column).collect();
-            columns.sort_unstable();
-            columns.dedup();
-            if leaves.len() > BIT_LEAVES {
-                self.walked.push(index as u32);
-                for column in columns {
-                    self.columns[column as usize].walked.push(index as u32);
-                }
-                continue;
-            }
-            let bit = self.bit_trees.len() as u32;
-            for &column in &columns {
-                self.columns[column as usize].used.push(bit);
-            }
-            for f in &found {
-                let node = self.nodes[f.node as usize];
-                let left = (u64::MAX >> (64 - (f.middle - f.first))) << f.first;
-                let local = self.columns[node.column as usize].used.len() as u32 - 1;
-                splits[node.column as usize].push((node.rank, Split { keep: !left, tree: bit, local }));
-            }
-            let stride = if leaves.len() <= 8 { 8 } else { leaves.len() };
-            let values = self.bit_values.len() as u32;
-            for k in 0..tree.width {
-                let start = self.bit_values.len();
-                self.bit_values.extend(
-                    leaves
-                        .iter()
-                        .map(|&leaf| self.leaves[(self.nodes[leaf as usize].below + k) as usize] as u64),
-                );
-                self.bit_values.resize(start + stride, 0);
-            }
-            self.bit_trees.push(BitTree {
-                slot: tree.slot,
-                width: tree.width,
-                values,
-                stride: stride as u32,
-            });
-        }
-        // Room for a full 64-entry window behind the last table.
-        self.bit_values.resize(self.bit_values.len() + BIT_LEAVES, 0);
-        let mut words = 0;
-        for (column, mut splits) in self.columns.iter_mut().zip(splits) {
-            splits.sort_by_key(|&(rank, split)| (rank, split.tree));
-            column.starts = vec![0; column.cuts.len() + 1];
-            for &(rank, _) in &splits {
-                column.starts[rank as usize + 1] += 1;
-            }
-            for i in 1..column.starts.len() {
-                column.starts[i] += column.starts[i - 1];
-            }
-            column.splits = splits.into_iter().map(|(_, split)| split).collect();
-            column.words = words;
-            words += column.used.len();
-        }
-    }
-}
-
-/// A split and the leaves below it: `first..middle` left, `middle..` right.
-struct Found {
-    node: u32,
-    first: u32,
-    middle: u32,
-}
-
-/// The leaves of a tree from left to right, and for each split where its halves begin.
-fn leaf_ranges(nodes: &[TreeNode], root: u32, found: &mut Vec<Found>) -> Vec<u32> {
-    enum Visit {
-        Enter(u32),
-        Between(usize),
-    }
-    let mut leaves = Vec::new();
-    let mut stack = vec![Visit::Enter(root)];
-    while let Some(visit) = stack.pop() {
-        match visit {
-            Visit::Between(at) => found[at].middle = leaves.len() as u32,
-            Visit::Enter(i) => {
-                let node = nodes[i as usize];
-                if node.column == LEAF_COLUMN {
-                    leaves.push(i);
-                } else {
-                    found.push(Found { node: i, first: leaves.len() as u32, middle: 0 });
-                    stack.push(Visit::Enter(node.above));
-                    stack.push(Visit::Between(found.len() - 1));
-                    stack.push(Visit::Enter(node.below));
-                }
-            }
-        }
-    }
-    leaves
 }

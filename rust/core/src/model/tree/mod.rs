@@ -1,16 +1,21 @@
 //! Tree ensembles: as imported (`arrays`), walked plainly (`traverse`), compiled for a box of the
-//! space (`forest`), evaluated in lockstep (`bits`, `walk`), sliced along a column (`slice`) and
+//! space (`forest`, `vectors`), evaluated in lockstep (`bits`, `walk`), sliced along a column (`slice`) and
 //! smoothed (`smooth`).
 
 mod arrays;
 mod bits;
 mod build;
 mod forest;
+#[cfg(test)]
+mod mixed_tests;
+mod predict;
+mod sets;
 mod slice;
 mod smooth;
 #[cfg(test)]
 mod tests;
 mod traverse;
+mod vectors;
 mod walk;
 
 pub(crate) use bits::fill_lanes;

@@ -56,7 +56,8 @@ impl Forest {
         }
     }
 
-    /// The slice along `column` at the present rows.
+    /// The slice along `column` at the present rows; not for a column that [`Self::has_sets`], nor where
+    /// a row misses the column's value.
     pub(crate) fn slice(
         &self,
         level: Level,
@@ -146,6 +147,13 @@ impl Op for Begin<'_> {
 fn own_words<S: Simd>(s: S, forest: &Forest, d: usize, x: &Lanes<f64>, own: &mut [Lanes<u64>]) {
     let column = &forest.columns[d];
     let own = &mut own[column.words..column.words + column.used.len()];
+    if column.by_lane() {
+        for (lane, &x) in x.0.iter().enumerate() {
+            for split in column.lane_splits(x) {
+                own[split.local as usize][lane] &= split.keep;
+            }
+        }
+    }
     let x = s.load(x);
     for (i, &cut) in column.cuts.iter().enumerate() {
         let right = s.lt(s.splat(cut), x);

@@ -1,11 +1,14 @@
 //! Closed form of a forest averaged over normal noise in its input (MATH.md section 4):
 //! `T_s(x) = Σ_leaves v Π_d (Φ((b_d - x_d)/σ_d) - Φ((a_d - x_d)/σ_d))` over the leaf's box.
 //!
+//! A set, and a value that is missing, is not averaged over: the row goes where it goes.
+//!
 //! Depth first with the present interval of every column; a lane in which some factor falls below
 //! [`TOLERANCE`] is dead below that node, and a subtree dead in every lane is skipped.
 
-use super::forest::{Forest, LEAF_COLUMN, Tree};
-use crate::simd::{Lanes, Level, Op, Simd, dispatch, math};
+use super::arrays::NO_SET;
+use super::forest::{Forest, LEAF_COLUMN, Tree, TreeNode};
+use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch, math};
 
 const TOLERANCE: f64 = 1e-14;
 
@@ -15,6 +18,8 @@ pub struct SmoothState {
     /// Φ and φ/σ at every cut, column by column; then the ends of each column's present interval.
     at_cuts: Vec<Edge>,
     offsets: Vec<usize>,
+    /// Columns in which some lane's value is missing.
+    missing: Vec<bool>,
     lower: Vec<Edge>,
     upper: Vec<Edge>,
     path: Vec<u32>,
@@ -29,6 +34,13 @@ pub struct SmoothState {
 struct Edge {
     cdf: Lanes<f64>,
     pdf: Lanes<f64>,
+}
+
+impl Edge {
+    fn set_lane(&mut self, lane: usize, from: &Edge) {
+        self.cdf[lane] = from.cdf[lane];
+        self.pdf[lane] = from.pdf[lane];
+    }
 }
 
 const BELOW: Edge = Edge { cdf: Lanes::splat(0.0), pdf: Lanes::splat(0.0) };
@@ -104,7 +116,7 @@ impl Op for Smooth<'_> {
         state.upper.clear();
         state.upper.resize(forest.n_columns, ABOVE);
         for tree in &forest.trees {
-            smooth_tree(s, forest, tree, state, &mut gradient);
+            smooth_tree(s, forest, tree, x, state, &mut gradient);
         }
     }
 }
@@ -119,6 +131,8 @@ fn edges_at_cuts<S: Simd>(
 ) {
     state.at_cuts.clear();
     state.offsets.clear();
+    state.missing.clear();
+    state.missing.extend(x.iter().map(|x| x.0.iter().any(|x| x.is_nan())));
     for ((column, x), sigma) in forest.columns.iter().zip(x).zip(sigma) {
         state.offsets.push(state.at_cuts.len());
         let (x, sigma) = (s.load(x), s.load(sigma));
@@ -137,10 +151,11 @@ fn smooth_tree<S: Simd>(
     s: S,
     forest: &Forest,
     tree: &Tree,
+    x: &[Lanes<f64>],
     state: &mut SmoothState,
     gradient: &mut Option<Backward<'_>>,
 ) {
-    let SmoothState { at_cuts, offsets, lower, upper, path, before, tasks, outputs } = state;
+    let SmoothState { at_cuts, offsets, missing, lower, upper, path, before, tasks, outputs } = state;
     path.clear();
     tasks.clear();
     tasks.push(Task::Enter { node: tree.root, alive: Lanes::splat(1.0) });
@@ -194,20 +209,47 @@ fn smooth_tree<S: Simd>(
                     continue;
                 }
                 let d = node.column as usize;
-                let (lo, hi) = (lower[d], upper[d]);
-                let cut = at_cuts[offsets[d] + node.rank as usize];
                 let mut alive = alive;
                 s.store(alive_now, &mut alive);
+                if node.set != NO_SET {
+                    let (below, above) = part(forest, &node, &x[d], &alive);
+                    tasks.push(Task::Enter { node: node.above, alive: above });
+                    tasks.push(Task::Enter { node: node.below, alive: below });
+                    continue;
+                }
+                let (lo, hi) = (lower[d], upper[d]);
+                let cut = at_cuts[offsets[d] + node.rank as usize];
+                let (mut to_below, mut to_above) = (cut, cut);
+                let (mut below, mut above) = (alive, alive);
+                if missing[d] {
+                    let (left, right) = part(forest, &node, &x[d], &alive);
+                    for lane in 0..LANES {
+                        if x[d][lane].is_nan() {
+                            (below[lane], above[lane]) = (left[lane], right[lane]);
+                            to_below.set_lane(lane, &hi);
+                            to_above.set_lane(lane, &lo);
+                        }
+                    }
+                }
                 path.push(node.column);
                 tasks.push(Task::Leave);
                 tasks.push(Task::Edges { column: node.column, lower: lo, upper: hi });
-                tasks.push(Task::Enter { node: node.above, alive });
-                tasks.push(Task::Edges { column: node.column, lower: cut, upper: hi });
-                tasks.push(Task::Enter { node: node.below, alive });
-                tasks.push(Task::Edges { column: node.column, lower: lo, upper: cut });
+                tasks.push(Task::Enter { node: node.above, alive: above });
+                tasks.push(Task::Edges { column: node.column, lower: to_above, upper: hi });
+                tasks.push(Task::Enter { node: node.below, alive: below });
+                tasks.push(Task::Edges { column: node.column, lower: lo, upper: to_below });
             }
         }
     }
+}
+
+/// The lanes of `alive` that go left and those that go right, by the node's own test.
+fn part(forest: &Forest, node: &TreeNode, x: &Lanes<f64>, alive: &Lanes<f64>) -> (Lanes<f64>, Lanes<f64>) {
+    let (mut below, mut above) = (*alive, *alive);
+    for lane in 0..LANES {
+        *(if forest.goes_right(node, x[lane]) { &mut below[lane] } else { &mut above[lane] }) = 0.0;
+    }
+    (below, above)
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@ use super::*;
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
 
-const FEATURES: usize = 4;
+pub(super) const FEATURES: usize = 4;
 
 /// Splits random leaves of random trees; cuts from a coarse grid, so that many coincide.
 fn ensemble(
@@ -16,6 +16,16 @@ fn ensemble(
     n_outputs: usize,
     boosted: bool,
 ) -> TreeEnsemble {
+    TreeEnsemble::new(parts(rng, n_trees, leaves, n_outputs, boosted)).unwrap()
+}
+
+pub(super) fn parts(
+    rng: &mut Stream,
+    n_trees: usize,
+    leaves: usize,
+    n_outputs: usize,
+    boosted: bool,
+) -> TreeParts {
     let mut parts = TreeParts {
         n_features: FEATURES,
         n_outputs,
@@ -54,11 +64,11 @@ fn ensemble(
             }
         }
     }
-    TreeEnsemble::new(parts).unwrap()
+    parts
 }
 
 /// A value in or near the unit interval, often exactly a cut or its neighbour.
-fn value(rng: &mut Stream) -> f64 {
+pub(super) fn value(rng: &mut Stream) -> f64 {
     let grid = (rng.uniform() * 40.0).floor() / 40.0;
     match (rng.uniform() * 4.0) as u32 {
         0 => grid,
@@ -68,7 +78,7 @@ fn value(rng: &mut Stream) -> f64 {
     }
 }
 
-fn reference(model: &TreeEnsemble, row: &[f64]) -> Vec<f64> {
+pub(super) fn reference(model: &TreeEnsemble, row: &[f64]) -> Vec<f64> {
     let mut out = vec![0.0; model.n_outputs()];
     model.forward_reference(row, &mut out);
     out
@@ -78,11 +88,11 @@ fn lanes(rng: &mut Stream, bounds: &[(f64, f64)]) -> Vec<Lanes<f64>> {
     bounds.iter().map(|&(lo, hi)| Lanes(std::array::from_fn(|_| value(rng).clamp(lo, hi)))).collect()
 }
 
-fn outputs(forest: &Forest, sums: &[Lanes<u64>], lane: usize) -> Vec<f64> {
+pub(super) fn outputs(forest: &Forest, sums: &[Lanes<u64>], lane: usize) -> Vec<f64> {
     (0..forest.n_slots()).map(|k| forest.output(crate::simd::math::Scalar, k, sums[k][lane])).collect()
 }
 
-fn row(x: &[Lanes<f64>], lane: usize) -> Vec<f64> {
+pub(super) fn row(x: &[Lanes<f64>], lane: usize) -> Vec<f64> {
     x.iter().map(|x| x[lane]).collect()
 }
 
@@ -246,6 +256,7 @@ fn equal_leaves_average_to_themselves() {
                 first_output: vec![0; n],
                 base: vec![0.0],
                 divisor: n as f64,
+                ..TreeParts::default()
             })
             .unwrap();
             let got = reference(&model, &[0.5])[0];
@@ -272,6 +283,7 @@ fn arrays_that_are_not_trees_are_refused() {
         first_output: vec![0],
         base: vec![0.0],
         divisor: 1.0,
+        ..TreeParts::default()
     };
     assert!(TreeEnsemble::new(good.clone()).is_ok());
     let bad: Vec<(&str, TreeParts)> = vec![
@@ -285,9 +297,94 @@ fn arrays_that_are_not_trees_are_refused() {
         ("output", TreeParts { first_output: vec![1], ..good.clone() }),
         ("divisor", TreeParts { divisor: 0.0, ..good.clone() }),
         ("length", TreeParts { cut: vec![0.5], ..good.clone() }),
+        ("missing", TreeParts { missing_right: vec![true], ..good.clone() }),
+        ("set", TreeParts { set_index: vec![0, -1, -1], ..good.clone() }),
+        ("set number", TreeParts { set_index: vec![-2, -1, -1], ..good.clone() }),
+        ("set starts", TreeParts { set_starts: vec![0, 2, 1], set_codes: vec![4], ..good.clone() }),
+        ("first set", TreeParts { set_starts: vec![1], set_codes: vec![4], ..good.clone() }),
+        ("codes", TreeParts { set_codes: vec![4], ..good.clone() }),
+        ("code", TreeParts { set_starts: vec![0, 1], set_codes: vec![-1], ..good.clone() }),
+        ("large code", TreeParts { set_starts: vec![0, 1], set_codes: vec![1 << 40], ..good.clone() }),
+        ("single leaf", TreeParts { value: vec![0.0, 1e300, 2.0], float32: true, ..good.clone() }),
+        ("single base", TreeParts { base: vec![-1e300], float32: true, ..good.clone() }),
+        ("single divisor", TreeParts { divisor: 1e-300, float32: true, ..good.clone() }),
         ("empty", TreeParts { roots: vec![], ..good }),
     ];
     for (what, parts) in bad {
         assert!(TreeEnsemble::new(parts).is_err(), "{what}");
     }
+}
+
+/// One split on feature 0: codes 2 and 5 right, the rest left; NaN right.
+#[test]
+fn sets_and_missing_values_go_where_they_should() {
+    let by_set = TreeParts {
+        n_features: 1,
+        n_outputs: 1,
+        roots: vec![0],
+        feature: vec![0, 0, 0],
+        cut: vec![f64::NAN, 0.0, 0.0],
+        left: vec![1, -1, -1],
+        right: vec![2, -1, -1],
+        value: vec![0.0, 1.0, 2.0],
+        first_output: vec![0],
+        base: vec![0.0],
+        divisor: 1.0,
+        missing_right: vec![true, false, false],
+        set_index: vec![0, -1, -1],
+        set_starts: vec![0, 2],
+        set_codes: vec![5, 2],
+        ..TreeParts::default()
+    };
+    let model = TreeEnsemble::new(by_set).unwrap();
+    for (x, want) in [
+        (f64::NAN, 2.0),
+        (2.0, 2.0),
+        (2.9, 2.0),
+        (5.0, 2.0),
+        (3.0, 1.0),
+        (-1.0, 1.0),
+        (-0.5, 1.0),
+        (1e30, 1.0),
+        (f64::INFINITY, 1.0),
+        (f64::NEG_INFINITY, 1.0),
+    ] {
+        assert_eq!(reference(&model, &[x]), [want], "{x}");
+    }
+}
+
+/// Three trees of one leaf: 1, 2^-24 and 2^-24; single precision loses them one by one.
+#[test]
+fn predictions_add_as_the_library_does() {
+    let parts = TreeParts {
+        n_features: 1,
+        n_outputs: 1,
+        roots: vec![0, 1, 2],
+        feature: vec![0; 3],
+        cut: vec![0.0; 3],
+        left: vec![-1; 3],
+        right: vec![-1; 3],
+        value: vec![1.0, f64::powi(2.0, -24), f64::powi(2.0, -24)],
+        first_output: vec![0; 3],
+        base: vec![0.5],
+        divisor: 1.0,
+        ..TreeParts::default()
+    };
+    let predict = |parts: TreeParts| {
+        let mut out = [0.0];
+        TreeEnsemble::new(parts).unwrap().predict_reference(&[0.0], &mut out);
+        out[0]
+    };
+    let tiny = f64::powi(2.0, -23);
+    assert_eq!(predict(parts.clone()), 1.5 + tiny);
+    assert_eq!(predict(TreeParts { float32: true, ..parts.clone() }), 1.5);
+    // From below 1 the second one counts.
+    let reversed =
+        TreeParts { value: parts.value.iter().rev().copied().collect(), base: vec![0.0], ..parts.clone() };
+    assert_eq!(predict(TreeParts { float32: true, ..reversed }), 1.0 + tiny);
+    assert_eq!(
+        predict(TreeParts { float32: true, divisor: 3.0, ..parts.clone() }),
+        f64::from(1.0_f32 / 3.0 + 0.5)
+    );
+    assert_eq!(predict(TreeParts { divisor: 3.0, base_last: true, ..parts }), (1.0 + tiny) / 3.0 + 0.5);
 }

@@ -11,7 +11,7 @@ impl Forest {
             for lane in 0..LANES {
                 let mut node = self.nodes[tree.root as usize];
                 while node.column != LEAF_COLUMN {
-                    let right = x[node.column as usize][lane] > node.cut;
+                    let right = self.goes_right(&node, x[node.column as usize][lane]);
                     node = self.nodes[(if right { node.above } else { node.below }) as usize];
                 }
                 for (sum, &value) in sums[tree.slot as usize..].iter_mut().zip(self.leaf(node, tree.width)) {
@@ -48,7 +48,7 @@ impl Forest {
                             stack.push((node.above, node.rank));
                             false
                         } else {
-                            x[node.column as usize][lane] > node.cut
+                            self.goes_right(&node, x[node.column as usize][lane])
                         };
                         node = self.nodes[(if right { node.above } else { node.below }) as usize];
                     }
