@@ -17,7 +17,8 @@ ARRAYS = ["roots", "feature", "cut", "left", "right", "value", "first_output", "
 def main() -> None:
     """Print both models, one array a line."""
     for name, model in zip(["forest", "tree"], wine_problem().question.models, strict=True):
-        _, arguments = model._core.__getnewargs_ex__()
+        _, ensemble = model._graph().operations[1]
+        _, arguments = ensemble.__getnewargs_ex__()
         for key in ["n_features", "n_outputs", "divisor"]:
             print(f"{name}.{key} {arguments[key]}")
         for key in ARRAYS:

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sondage_core::driver::{Run, Settings};
 use sondage_core::kernel::Spec;
+use sondage_core::model::Graph;
 use sondage_core::question::{Energy, Loss, Parts, Term};
 use sondage_core::rng::{Purpose, stream};
 use sondage_core::simd::Level;
@@ -25,11 +26,11 @@ fn question(level: Level) -> Energy {
     let (forest, tree) = models::wine();
     Energy::new(Parts {
         bounds: Bounds::new(vec![0.0; COLUMNS], vec![1.0; COLUMNS]).unwrap(),
-        models: vec![Arc::new(forest), Arc::new(tree)],
+        models: [forest, tree].map(|trees| Arc::new(Graph::of_trees(Arc::new(trees)).unwrap())).to_vec(),
         columns: vec![(0..COLUMNS).collect(); 2],
         terms: vec![
-            Term { weight: 1.0, model: 0, loss: Loss::NegativeEntropy },
-            Term { weight: 1.0, model: 1, loss: Loss::Squared { label: 1, scale: 1.0 } },
+            Term { weight: 1.0, model: 0, node: 1, loss: Loss::NegativeEntropy },
+            Term { weight: 1.0, model: 1, node: 1, loss: Loss::Squared { label: 1, scale: 1.0 } },
         ],
         localizers: vec![],
     })

@@ -32,6 +32,7 @@ fn model(arrays: &HashMap<&str, Vec<f64>>, name: &str) -> TreeEnsemble {
         first_output: whole("first_output"),
         base: get("base"),
         divisor: get("divisor")[0],
+        ..TreeParts::default()
     })
     .unwrap()
 }

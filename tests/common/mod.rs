@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sondage_core::driver::{Run, Sample, Settings};
 use sondage_core::kernel::Spec;
-use sondage_core::model::{TreeEnsemble, TreeParts};
+use sondage_core::model::{Graph, TreeEnsemble, TreeParts};
 use sondage_core::question::{Energy, Localizer, Loss, Parts, Term};
 use sondage_core::rng::{Purpose, Stream, stream};
 use sondage_core::space::{Boundary, Bounds};
@@ -65,6 +65,7 @@ pub fn tree(n_features: usize, nodes: &[(i64, f64, i64, i64)], values: &[&[f64]]
         first_output: vec![0],
         base: vec![0.0; n_outputs],
         divisor: 1.0,
+        ..TreeParts::default()
     })
     .expect("a valid tree")
 }
@@ -80,7 +81,7 @@ pub fn energy(
         bounds: Bounds::new(bounds.iter().map(|b| b.0).collect(), bounds.iter().map(|b| b.1).collect())
             .unwrap(),
         columns: model.iter().map(|_| (0..d).collect()).collect(),
-        models: model.into_iter().map(Arc::new).collect(),
+        models: model.into_iter().map(|trees| Arc::new(Graph::of_trees(Arc::new(trees)).unwrap())).collect(),
         terms,
         localizers: near,
     })
@@ -89,7 +90,7 @@ pub fn energy(
 
 /// `G = f(x)` for a one-output tree with values below 100: `|f − 100|` turned round by a negative weight.
 pub fn output_as_energy() -> Term {
-    Term { weight: -1.0, model: 0, loss: Loss::Level { output: 0, level: 100.0, power: 1.0 } }
+    Term { weight: -1.0, model: 0, node: 1, loss: Loss::Level { output: 0, level: 100.0, power: 1.0 } }
 }
 
 /// √n times the largest distance of the draws' distribution function from `cdf`; above 1.95 with

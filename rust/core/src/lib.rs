@@ -38,6 +38,7 @@ pub mod adapt;
 pub mod drift;
 pub mod driver;
 pub mod error;
+pub mod import;
 pub mod kernel;
 pub mod model;
 pub mod mutant;

@@ -23,7 +23,11 @@ pub(crate) fn rows<'a>(
         let message = format!("rows of {} columns, expected {columns}", array.shape()[1]);
         return Err(named(py, "DataError", message));
     }
-    array.as_slice().map_err(|_| PyTypeError::new_err("rows must be a C-contiguous float64 array"))
+    // `as_slice` alone would take Fortran order for row after row.
+    match array.as_slice() {
+        Ok(rows) if array.is_c_contiguous() => Ok(rows),
+        _ => Err(PyTypeError::new_err("rows must be a C-contiguous float64 array")),
+    }
 }
 
 /// Indices as the core takes them.

@@ -9,8 +9,8 @@ use sondage_core::space::Bounds;
 
 use crate::arrays::{indices, rows, vector};
 use crate::errors::to_python;
+use crate::graph::Graph;
 use crate::guard::detached;
-use crate::tree::TreeEnsemble;
 
 #[pyclass(frozen, from_py_object, module = "sondage._core")]
 #[derive(Clone)]
@@ -21,6 +21,16 @@ impl Loss {
     #[staticmethod]
     fn cross_entropy(label: usize) -> Self {
         Self(question::Loss::CrossEntropy { label })
+    }
+
+    #[staticmethod]
+    fn negative_log(label: usize) -> Self {
+        Self(question::Loss::NegativeLog { label })
+    }
+
+    #[staticmethod]
+    fn margin(positive: bool) -> Self {
+        Self(question::Loss::Margin { positive })
     }
 
     #[staticmethod]
@@ -97,9 +107,9 @@ impl Energy {
         py: Python<'_>,
         lower: PyReadonlyArray1<'_, f64>,
         upper: PyReadonlyArray1<'_, f64>,
-        models: Vec<PyRef<'_, TreeEnsemble>>,
+        models: Vec<PyRef<'_, Graph>>,
         columns: Vec<PyReadonlyArray1<'_, i64>>,
-        terms: Vec<(f64, usize, Loss)>,
+        terms: Vec<(f64, usize, usize, Loss)>,
         localizers: Vec<Localizer>,
     ) -> PyResult<Self> {
         let parts = question::Parts {
@@ -108,7 +118,7 @@ impl Energy {
             columns: columns.iter().map(|columns| indices(py, columns)).collect::<PyResult<_>>()?,
             terms: terms
                 .into_iter()
-                .map(|(weight, model, loss)| question::Term { weight, model, loss: loss.0 })
+                .map(|(weight, model, node, loss)| question::Term { weight, model, node, loss: loss.0 })
                 .collect(),
             localizers: localizers.into_iter().map(|localizer| localizer.0).collect(),
         };
@@ -116,13 +126,19 @@ impl Energy {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    #[pyo3(signature = (rows, outputs=None))]
     fn evaluate<'py>(
         &self,
         py: Python<'py>,
         rows: PyReadonlyArray2<'py, f64>,
+        outputs: Option<PyReadonlyArray2<'py, f64>>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let input = self::rows(py, &rows, self.inner.bounds().len())?;
-        Ok(detached(py, || self.inner.evaluate(input))?.into_pyarray(py))
+        let given = match &outputs {
+            Some(outputs) => self::rows(py, outputs, self.inner.foreign_width())?,
+            None => &[],
+        };
+        Ok(detached(py, || self.inner.evaluate_with(input, given))?.into_pyarray(py))
     }
 
     fn gradient<'py>(
@@ -137,9 +153,20 @@ impl Energy {
         out.into_pyarray(py).reshape([n, d])
     }
 
+    /// `(model, node)` of what other libraries compute, in the order in which their outputs are taken.
+    #[getter]
+    fn foreign(&self) -> Vec<(usize, usize)> {
+        self.inner.foreign().iter().map(|node| (node.model, node.node)).collect()
+    }
+
     #[getter]
     fn stepwise(&self) -> bool {
         self.inner.stepwise()
+    }
+
+    #[getter]
+    fn sloped(&self) -> bool {
+        self.inner.sloped()
     }
 
     #[getter]

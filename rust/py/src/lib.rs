@@ -3,7 +3,9 @@
 mod arrays;
 mod energy;
 mod errors;
+mod graph;
 mod guard;
+mod import;
 mod kernel;
 mod run;
 mod tree;
@@ -29,6 +31,10 @@ fn build_info() -> [(&'static str, &'static str); 7] {
 mod _core {
     #[pymodule_export]
     use super::energy::{Energy, Localizer, Loss};
+    #[pymodule_export]
+    use super::graph::Graph;
+    #[pymodule_export]
+    use super::import::{parse_catboost, parse_lightgbm, parse_xgboost};
     #[pymodule_export]
     use super::kernel::{Drift, Kernel};
     #[pymodule_export]

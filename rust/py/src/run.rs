@@ -3,13 +3,14 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use numpy::{IntoPyArray, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{IntoPyArray, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use sondage_core::driver;
 use sondage_core::error::Error;
 use sondage_core::space::Boundary;
 
+use crate::arrays::rows;
 use crate::energy::Energy;
 use crate::errors::named;
 use crate::guard::detached;
@@ -19,6 +20,9 @@ use crate::kernel::Kernel;
 pub(crate) struct Run {
     /// `None` once finished.
     inner: Mutex<Option<driver::Run>>,
+    columns: usize,
+    /// Numbers that foreign models give a row.
+    width: usize,
 }
 
 fn over() -> Error {
@@ -79,15 +83,34 @@ impl Run {
         let settings =
             driver::Settings { key, chains, temperature, warmup, draws, thin, boundary, threads, start };
         let energy = energy.inner.clone();
+        let (columns, width) = (energy.bounds().len(), energy.foreign_width());
         let run = detached(py, || driver::Run::new(energy, kernel.0, settings))?;
-        Ok(Self { inner: Mutex::new(Some(run)) })
+        Ok(Self { inner: Mutex::new(Some(run)), columns, width })
     }
 
     /// Runs for about this long with the GIL released; true when every chain has finished.
     fn advance(&self, py: Python<'_>, seconds: f64) -> PyResult<bool> {
         let time = Duration::try_from_secs_f64(seconds)
             .map_err(|_| named(py, "SamplingError", format!("cannot advance by {seconds} seconds")))?;
+        if self.width > 0 {
+            let message = "models of this run are evaluated by their own libraries: ask it and tell it";
+            return Err(named(py, "SamplingError", message.into()));
+        }
         detached(py, || self.with(|run| run.advance(time)))
+    }
+
+    /// Rows whose outputs of foreign models are needed now; None when every chain has finished.
+    fn ask<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
+        let asked = detached(py, || self.with(|run| run.ask())?)?;
+        let Some(rows) = asked else { return Ok(None) };
+        let n = rows.len() / self.columns;
+        rows.into_pyarray(py).reshape([n, self.columns]).map(Some)
+    }
+
+    /// Takes the outputs of foreign models for those rows.
+    fn tell(&self, py: Python<'_>, outputs: PyReadonlyArray2<'_, f64>) -> PyResult<()> {
+        let given = rows(py, &outputs, self.width)?;
+        detached(py, || self.with(|run| run.tell(given))?)
     }
 
     fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {

@@ -1,7 +1,8 @@
-//! The chain rule through smoothed outputs: `Σ_terms w loss'(T_s(x)) ∂T_s(x)`.
+//! The chain rule through smoothed outputs: `Σ_terms w loss'(T_s(x)) ∂T_s(x)`, and the plain gradient of
+//! models that have one.
 
-use crate::question::{DriftScratch, Energy, Workspace};
-use crate::simd::{LANES, Lanes};
+use crate::question::{Energy, Workspace};
+use crate::simd::Lanes;
 
 pub(super) fn add(
     energy: &Energy,
@@ -11,25 +12,12 @@ pub(super) fn add(
     out: &mut [Lanes<f64>],
 ) {
     let forest = energy.forest();
-    let Workspace { smooth, drift, .. } = workspace;
-    forest.smooth(energy.level(), x, sigma, smooth);
-    let n_slots = forest.n_slots();
-    let DriftScratch { cotangent, outputs, slopes, .. } = drift;
-    cotangent.resize(n_slots, Lanes::splat(0.0));
-    outputs.resize(n_slots, 0.0);
-    slopes.resize(n_slots, 0.0);
-    for lane in 0..LANES {
-        for (output, smoothed) in outputs.iter_mut().zip(&smooth.outputs) {
-            *output = smoothed[lane];
-        }
-        slopes.fill(0.0);
-        for term in energy.terms() {
-            let slots = energy.slots(term.model);
-            term.loss.add_cotangent(term.weight, &outputs[slots.clone()], &mut slopes[slots]);
-        }
-        for (cotangent, &slope) in cotangent.iter_mut().zip(slopes.iter()) {
-            cotangent[lane] = slope;
-        }
+    let Workspace { smooth, drift, values, .. } = workspace;
+    if forest.n_slots() > 0 {
+        forest.smooth(energy.level(), x, sigma, smooth);
     }
-    forest.smooth_gradient(energy.level(), x, sigma, cotangent, smooth, out);
+    energy.smoothed_gradient(x, &smooth.outputs, drift, values, out);
+    if forest.n_slots() > 0 {
+        forest.smooth_gradient(energy.level(), x, sigma, &drift.slots, smooth, out);
+    }
 }

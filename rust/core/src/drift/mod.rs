@@ -56,18 +56,38 @@ impl Drift {
     ) {
         out.fill(Lanes::splat(0.0));
         match self {
-            Drift::Gradient => add_localizers(energy, x, out),
+            Drift::Gradient => {
+                gradient(energy, workspace, x, out);
+                return;
+            }
             Drift::ClosedForm { .. } => {
                 add_localizers(energy, x, out);
                 closed_form::add(energy, workspace, x, sigma, out);
             }
             Drift::Smoothed { .. } => estimator::add(energy, workspace, x, sigma, directions, out),
         }
-        for out in out.iter_mut() {
-            for lane in 0..LANES {
-                if !out[lane].is_finite() {
-                    out[lane] = 0.0;
-                }
+        keep_finite(out);
+    }
+}
+
+/// G at eight rows, and its gradient in `out`; a component that is not finite becomes 0.
+pub(crate) fn gradient(
+    energy: &Energy,
+    workspace: &mut Workspace,
+    x: &[Lanes<f64>],
+    out: &mut [Lanes<f64>],
+) -> Lanes<f64> {
+    out.fill(Lanes::splat(0.0));
+    let g = energy.at_with_gradient(x, workspace, out);
+    keep_finite(out);
+    g
+}
+
+fn keep_finite(out: &mut [Lanes<f64>]) {
+    for out in out {
+        for lane in 0..LANES {
+            if !out[lane].is_finite() {
+                out[lane] = 0.0;
             }
         }
     }

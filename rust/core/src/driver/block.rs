@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Settings;
-use super::start::find_start;
+use super::start::{Search, find_start};
 use crate::adapt::Phase;
+use crate::drift::{Drift, gradient};
 use crate::error::Result;
 use crate::kernel::{Mover, Reply, Request, Schedule, Spec, State, Streams, Target};
 use crate::question::{Energy, Workspace};
@@ -13,15 +14,25 @@ use crate::simd::{LANES, Lanes};
 pub(super) struct Block {
     /// Chains of the run in this block; the other lanes idle along and are never read.
     n: usize,
-    state: State,
-    streams: Streams,
-    schedule: Schedule,
-    workspace: Workspace,
+    pub(super) state: State,
+    pub(super) streams: Streams,
+    pub(super) schedule: Schedule,
+    pub(super) workspace: Workspace,
     scratch: Scratch,
     step: u64,
-    warmup: u64,
-    seconds: f64,
-    seconds_warmup: f64,
+    pub(super) warmup: u64,
+    pub(super) seconds: f64,
+    pub(super) seconds_warmup: f64,
+    /// What is waited for, when models answer later.
+    pub(super) waiting: Waiting,
+}
+
+/// Energies that a block cannot go on without.
+pub(super) enum Waiting {
+    Nothing,
+    Start(Box<Search>),
+    /// Those of the current kernel's proposals.
+    Move,
 }
 
 #[derive(Default)]
@@ -42,8 +53,16 @@ impl Block {
         n: usize,
     ) -> Result<Self> {
         let mut workspace = Workspace::default();
-        let state = find_start(energy, target, settings, first, n, &mut workspace)?;
+        let (state, waiting) = if energy.foreign_width() == 0 {
+            (find_start(energy, target, settings, first, n, &mut workspace)?, Waiting::Nothing)
+        } else {
+            let search = Search::new(target, settings, first, n)?;
+            let x = search.candidate().to_vec();
+            let unknown = State { x, energy: Lanes::splat(f64::NAN), version: 0 };
+            (unknown, Waiting::Start(Box::new(search)))
+        };
         Ok(Self {
+            waiting,
             n,
             streams: Streams::new(&settings.key, first as u64),
             schedule: Schedule::new(spec, target, &settings.key),
@@ -107,10 +126,7 @@ impl Block {
             let end = if warming { self.warmup } else { total };
             for _ in 0..stride.min(end - self.step) {
                 self.one_step(energy, target);
-                let sampled = self.step.saturating_sub(self.warmup);
-                if sampled > 0 && sampled.is_multiple_of(thin) {
-                    self.keep((sampled / thin - 1) as usize, n_draws, draws, energies);
-                }
+                self.end_step(n_draws, thin, draws, energies);
             }
             let now = Instant::now();
             let spent = now - last;
@@ -130,6 +146,15 @@ impl Block {
         }
     }
 
+    /// Counts a step, and keeps its row where it is one to keep.
+    pub(super) fn end_step(&mut self, n_draws: usize, thin: u64, draws: &mut [f64], energies: &mut [f64]) {
+        self.step += 1;
+        let sampled = self.step.saturating_sub(self.warmup);
+        if sampled > 0 && sampled.is_multiple_of(thin) {
+            self.keep((sampled / thin - 1) as usize, n_draws, draws, energies);
+        }
+    }
+
     fn keep(&self, draw: usize, n_draws: usize, draws: &mut [f64], energies: &mut [f64]) {
         let d = self.state.x.len();
         for lane in 0..self.n {
@@ -141,14 +166,17 @@ impl Block {
         }
     }
 
+    pub(super) fn phase(&self) -> Phase {
+        Phase { step: self.step, warmup: self.warmup }
+    }
+
     fn one_step(&mut self, energy: &Energy, target: &Target) {
-        let phase = Phase { step: self.step, warmup: self.warmup };
+        let phase = self.phase();
         let Self { schedule, state, streams, workspace, scratch, .. } = self;
         schedule.begin();
         while let Some(mover) = schedule.next_mover() {
             make_move(mover, energy, target, phase, state, streams, workspace, scratch);
         }
-        self.step += 1;
     }
 }
 
@@ -176,8 +204,7 @@ fn make_move(
                 mover.tell(target, phase, state, Reply::Drift(&scratch.drift), streams);
             }
             Request::EnergyAndDrift => {
-                let g = energy.at(mover.proposal(), workspace);
-                drift(mover, energy, workspace, mover.proposal(), &mut scratch.drift);
+                let g = energy_and_drift(mover, energy, workspace, &mut scratch.drift);
                 mover.tell(target, phase, state, Reply::EnergyAndDrift(g, &scratch.drift), streams);
             }
             Request::Slice { column, first } => {
@@ -210,6 +237,24 @@ fn drift(
     if let Mover::Mala(kernel) = mover {
         kernel.field().evaluate(energy, workspace, x, kernel.sigma(), kernel.directions(), out);
     }
+}
+
+/// Both at the proposals; a gradient comes with the energy from one evaluation of the models.
+fn energy_and_drift(
+    mover: &Mover,
+    energy: &Energy,
+    workspace: &mut Workspace,
+    out: &mut [Lanes<f64>],
+) -> Lanes<f64> {
+    let x = mover.proposal();
+    if let Mover::Mala(kernel) = mover
+        && kernel.field() == Drift::Gradient
+    {
+        return gradient(energy, workspace, x, out);
+    }
+    let g = energy.at(x, workspace);
+    drift(mover, energy, workspace, x, out);
+    g
 }
 
 /// Chains that a lane stands for: those beyond the block repeat its first chain's start.

@@ -1,6 +1,7 @@
 //! Runs chains: blocks of eight in lockstep, blocks over threads, in slices of time.
 
 mod block;
+mod later;
 mod start;
 
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Run {
     energies: Vec<f64>,
     pool: Option<ThreadPool>,
     seconds: f64,
+    /// When models that answer later were last asked, or the run began.
+    asked: Instant,
 }
 
 /// What came of a run.
@@ -137,25 +140,19 @@ impl Run {
             blocks,
             pool,
             seconds: 0.0,
+            asked: Instant::now(),
         })
     }
 
-    /// Runs for about `time`; true when every chain has finished.
+    /// Runs for about `time`; true when every chain has finished. For questions whose models all answer at
+    /// once; others are run by [`Run::ask`] and [`Run::tell`].
     pub fn advance(&mut self, time: Duration) -> bool {
         let begin = Instant::now();
         let d = self.target.bounds.len();
         let (draws, thin) = (self.settings.draws, self.settings.thin);
         let (energy, target) = (&*self.energy, &self.target);
-        let mut left_x = self.draws.as_mut_slice();
-        let mut left_g = self.energies.as_mut_slice();
-        let mut jobs = Vec::with_capacity(self.blocks.len());
-        for block in &mut self.blocks {
-            let (x, rest) = left_x.split_at_mut(block.n() * draws * d);
-            left_x = rest;
-            let (g, rest) = left_g.split_at_mut(block.n() * draws);
-            left_g = rest;
-            jobs.push((block, x, g));
-        }
+        assert!(energy.foreign_width() == 0, "a run about foreign models is asked and told");
+        let jobs = jobs(&mut self.blocks, &mut self.draws, &mut self.energies, draws, d);
         match &self.pool {
             None => {
                 let share = time / jobs.len() as u32;
@@ -238,6 +235,26 @@ impl Run {
             exact: self.spec.exact(self.settings.boundary),
         }
     }
+}
+
+/// Each block beside its part of the draws and energies.
+fn jobs<'a>(
+    blocks: &'a mut [Block],
+    draws: &'a mut [f64],
+    energies: &'a mut [f64],
+    n_draws: usize,
+    columns: usize,
+) -> Vec<(&'a mut Block, &'a mut [f64], &'a mut [f64])> {
+    let (mut left_x, mut left_g) = (draws, energies);
+    let mut jobs = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let (x, rest) = left_x.split_at_mut(block.n() * n_draws * columns);
+        left_x = rest;
+        let (g, rest) = left_g.split_at_mut(block.n() * n_draws);
+        left_g = rest;
+        jobs.push((block, x, g));
+    }
+    jobs
 }
 
 /// Room for `columns` numbers per kept row, or an error instead of an abort.

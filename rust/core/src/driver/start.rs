@@ -13,18 +13,47 @@ const UNIFORM: usize = 1_000;
 /// Guided sweeps, from hot to cold.
 const SWEEPS: usize = 200;
 
-pub(super) fn find_start(
-    energy: &Energy,
-    target: &Target,
-    settings: &Settings,
+/// Starts being looked for: rows to evaluate, and what was found among them. The same for models that
+/// answer at once and for those that answer later.
+#[derive(Debug)]
+pub(super) struct Search {
+    /// Number of the first chain among those of the run.
     first: usize,
     n: usize,
-    workspace: &mut Workspace,
-) -> Result<State> {
-    let bounds = &target.bounds;
-    let d = bounds.len();
-    let mut x: Vec<Lanes<f64>> = bounds.lowers().iter().map(|&lower| Lanes::splat(lower)).collect();
-    if let Some(start) = &settings.start {
+    /// Whether the rows are the user's.
+    given: bool,
+    tried: usize,
+    streams: [Stream; LANES],
+    candidate: Vec<Lanes<f64>>,
+    x: Vec<Lanes<f64>>,
+    energy: Lanes<f64>,
+    found: [bool; LANES],
+}
+
+impl Search {
+    /// # Errors
+    /// [`Error::Sampling`] for given starts that are no rows of the box.
+    pub(super) fn new(target: &Target, settings: &Settings, first: usize, n: usize) -> Result<Self> {
+        let bounds = &target.bounds;
+        let d = bounds.len();
+        let mut found = [false; LANES];
+        found[n..].fill(true);
+        let x: Vec<Lanes<f64>> = bounds.lowers().iter().map(|&lower| Lanes::splat(lower)).collect();
+        let mut search = Self {
+            first,
+            n,
+            given: settings.start.is_some(),
+            tried: 0,
+            streams: std::array::from_fn(|lane| stream(&settings.key, Purpose::Start, (first + lane) as u64)),
+            candidate: x.clone(),
+            x,
+            energy: Lanes::splat(f64::INFINITY),
+            found,
+        };
+        let Some(start) = &settings.start else {
+            search.propose(target);
+            return Ok(search);
+        };
         if start.len() != settings.chains * d {
             return Err(Error::Sampling(format!(
                 "start holds {} numbers, not chains × columns = {} × {d}",
@@ -33,7 +62,7 @@ pub(super) fn find_start(
             )));
         }
         for (lane, chain) in lanes_of(n).enumerate() {
-            for (column, x) in x.iter_mut().enumerate() {
+            for (column, x) in search.candidate.iter_mut().enumerate() {
                 let value = start[(first + chain) * d + column];
                 if !(bounds.lower(column) <= value && value <= bounds.upper(column)) {
                     return Err(Error::Sampling(format!(
@@ -46,57 +75,110 @@ pub(super) fn find_start(
                 x[lane] = value;
             }
         }
-        let g = energy.at(&x, workspace);
-        if let Some(lane) = (0..n).find(|&lane| !g[lane].is_finite()) {
+        Ok(search)
+    }
+
+    /// Rows whose energy [`Self::tell`] takes.
+    pub(super) fn candidate(&self) -> &[Lanes<f64>] {
+        &self.candidate
+    }
+
+    /// Whether a lane still looks for its start.
+    pub(super) fn seeks(&self, lane: usize) -> bool {
+        !self.found[lane]
+    }
+
+    /// Takes the energies of the candidates; true when there is nothing more to try.
+    ///
+    /// # Errors
+    /// [`Error::Sampling`] for a given start without finite energy.
+    pub(super) fn tell(&mut self, target: &Target, energies: &Lanes<f64>) -> Result<bool> {
+        take(&mut self.x, &mut self.energy, &mut self.found, &self.candidate, energies);
+        self.tried += 1;
+        if self.given
+            && let Some(lane) = self.missing()
+        {
             return Err(Error::Sampling(format!(
                 "start of chain {} has energy {}: a start must satisfy every requirement",
-                first + lane,
-                g[lane]
+                self.first + lane,
+                energies[lane]
             )));
         }
-        return Ok(State { x, energy: g, version: 0 });
+        if self.missing().is_none() || self.tried == UNIFORM {
+            return Ok(true);
+        }
+        self.propose(target);
+        Ok(false)
     }
-    let mut streams: [Stream; LANES] =
-        std::array::from_fn(|lane| stream(&settings.key, Purpose::Start, (first + lane) as u64));
-    let mut found = [false; LANES];
-    found[n..].fill(true);
-    let mut g = Lanes::splat(f64::INFINITY);
-    let mut candidate = x.clone();
-    for _ in 0..UNIFORM {
+
+    fn propose(&mut self, target: &Target) {
+        let bounds = &target.bounds;
         for lane in 0..LANES {
             for &d in bounds.free() {
-                candidate[d][lane] = bounds.lower(d) + streams[lane].uniform() * bounds.width(d);
+                self.candidate[d][lane] = bounds.lower(d) + self.streams[lane].uniform() * bounds.width(d);
             }
         }
-        let energies = energy.at(&candidate, workspace);
-        take(&mut x, &mut g, &mut found, &candidate, &energies);
-        if found.iter().all(|&f| f) {
+    }
+
+    fn missing(&self) -> Option<usize> {
+        (0..self.n).find(|&lane| !self.found[lane])
+    }
+
+    /// What was found; `also` says what was tried beside uniform rows.
+    ///
+    /// # Errors
+    /// [`Error::Sampling`] when a chain has no start.
+    pub(super) fn finish(&mut self, also: &str) -> Result<State> {
+        if let Some(lane) = self.missing() {
+            return Err(Error::Sampling(format!(
+                "no row with finite energy was found for chain {}: tried {UNIFORM} uniform rows of the \
+                 space{also}. A requirement may be impossible in this space, or the label have probability 0 \
+                 (then the losses 'hinge' and 'squared' stay finite): widen the bounds, free a fixed column, \
+                 ask for another label or band, or give start=",
+                self.first + lane
+            )));
+        }
+        let mut x = std::mem::take(&mut self.x);
+        for lane in self.n..LANES {
+            for x in &mut x {
+                x[lane] = x[0];
+            }
+            self.energy[lane] = self.energy[0];
+        }
+        Ok(State { x, energy: self.energy, version: 0 })
+    }
+}
+
+/// Starts for models that answer at once.
+///
+/// # Errors
+/// [`Error::Sampling`] when there are none.
+pub(super) fn find_start(
+    energy: &Energy,
+    target: &Target,
+    settings: &Settings,
+    first: usize,
+    n: usize,
+    workspace: &mut Workspace,
+) -> Result<State> {
+    let mut search = Search::new(target, settings, first, n)?;
+    loop {
+        let energies = energy.at(search.candidate(), workspace);
+        if search.tell(target, &energies)? {
             break;
         }
     }
-    if !found.iter().all(|&f| f) && energy.stepwise() {
-        guided(energy, target, &mut streams, workspace, &mut candidate, |candidate, energies| {
-            take(&mut x, &mut g, &mut found, candidate, energies);
-            found.iter().all(|&f| f)
-        })?;
+    if search.missing().is_none() || !energy.stepwise() {
+        return search.finish("");
     }
-    if let Some(lane) = (0..n).find(|&lane| !found[lane]) {
-        return Err(Error::Sampling(format!(
-            "no row with finite energy was found for chain {}: tried {UNIFORM} uniform rows of the space and \
-             {SWEEPS} exact conditional sweeps guided towards what is asked, from hot to cold. A requirement may \
-             be impossible in this space, or the label have probability 0 (then the losses 'hinge' and \
-             'squared' stay finite): widen the bounds, free a fixed column, ask for another label or band, or \
-             give start=",
-            first + lane
-        )));
-    }
-    for lane in n..LANES {
-        for x in &mut x {
-            x[lane] = x[0];
-        }
-        g[lane] = g[0];
-    }
-    Ok(State { x, energy: g, version: 0 })
+    let Search { streams, candidate, x, energy: g, found, .. } = &mut search;
+    guided(energy, target, streams, workspace, candidate, |candidate, energies| {
+        take(x, g, found, candidate, energies);
+        found.iter().all(|&f| f)
+    })?;
+    search.finish(&format!(
+        " and {SWEEPS} exact conditional sweeps guided towards what is asked, from hot to cold"
+    ))
 }
 
 /// Keeps the candidates of finite energy for lanes that have none yet.
@@ -183,7 +265,7 @@ impl Energy {
                     }
                     _ => return None,
                 };
-                Some(Term { weight: 1.0, model: term.model, loss })
+                Some(Term { weight: 1.0, loss, ..*term })
             })
             .collect();
         Energy::new(Parts { terms, localizers: Vec::new(), ..self.parts().clone() })

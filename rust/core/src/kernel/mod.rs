@@ -61,6 +61,14 @@ impl Spec {
             _ => Ok(()),
         };
         match self {
+            Spec::Mala { .. } | Spec::Conditional if energy.foreign_width() > 0 => {
+                Err(Error::Sampling(format!(
+                    "{}() needs more of a model than its outputs, and a model of this question is evaluated by \
+                     its own library, which gives no more; use RandomWalk(), or a Mixture or Cycle of \
+                     RandomWalk(scale)",
+                    self.name()
+                )))
+            }
             Spec::RandomWalk { scale } => positive("scale", *scale),
             Spec::Mala { step, drift, .. } => {
                 positive("step", *step)?;

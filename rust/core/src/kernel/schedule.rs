@@ -12,6 +12,8 @@ pub struct Schedule {
     plan: Plan,
     stream: Stream,
     queue: Vec<usize>,
+    /// Position of what [`Self::next_mover`] gave last.
+    at: usize,
 }
 
 /// Positions in `movers`.
@@ -26,7 +28,7 @@ impl Schedule {
     pub fn new(spec: &Spec, target: &Target, key: &[u8; 32]) -> Self {
         let mut movers = Vec::new();
         let plan = Plan::new(spec, target, &mut movers);
-        Self { movers, plan, stream: stream(key, Purpose::Schedule, 0), queue: Vec::new() }
+        Self { movers, plan, stream: stream(key, Purpose::Schedule, 0), queue: Vec::new(), at: 0 }
     }
 
     /// Plans a step: its kernels in order, to be taken with [`Self::next_mover`].
@@ -38,7 +40,18 @@ impl Schedule {
 
     /// The next kernel of the step; `None` when the step is over.
     pub fn next_mover(&mut self) -> Option<&mut Mover> {
-        self.queue.pop().map(|at| &mut self.movers[at])
+        self.at = self.queue.pop()?;
+        self.movers.get_mut(self.at)
+    }
+
+    /// The kernel that was given last.
+    pub fn current(&mut self) -> &mut Mover {
+        &mut self.movers[self.at]
+    }
+
+    /// Its position among [`Self::movers`].
+    pub fn at(&self) -> usize {
+        self.at
     }
 
     /// All kernels, in the order of [`Spec::movers`].

@@ -1,5 +1,7 @@
 //! Models that are evaluated natively: from rows to outputs.
 
+pub mod graph;
 pub mod tree;
 
+pub use graph::Graph;
 pub use tree::{Forest, TreeEnsemble, TreeParts};

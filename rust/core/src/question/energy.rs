@@ -1,20 +1,28 @@
 //! `G(x) = Σ_i w_i loss_i(outputs of models) + Σ_j localizer_j(x)` on a box, eight rows at a time.
 
+mod lanes;
+mod rows;
+
 use std::sync::{Arc, OnceLock};
 
+use lanes::{AtSums, ModelsPart, OnSlice};
+
+use super::foreign::{self, ForeignNode};
 use super::localizer::Localizer;
-use super::loss::{Loss, Outputs, Term};
+use super::loss::Term;
+use super::program::{Place, Program, SlotOutputs, add_cotangents};
 use crate::error::{Error, Result};
-use crate::model::tree::{Forest, Member, Slice, SmoothState, SweepState, TreeEnsemble, fill_lanes};
-use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch};
+use crate::model::Graph;
+use crate::model::tree::{Forest, Member, Slice, SmoothState, SweepState};
+use crate::simd::{LANES, Lanes, Level, dispatch};
 use crate::space::Bounds;
 
 /// What an [`Energy`] is made of.
 #[derive(Clone, Debug)]
 pub struct Parts {
     pub bounds: Bounds,
-    pub models: Vec<Arc<TreeEnsemble>>,
-    /// `columns[m][f]` is the column that feature f of model m reads.
+    pub models: Vec<Arc<Graph>>,
+    /// `columns[m][j]` is the column of the space that column j of model m's rows is.
     pub columns: Vec<Vec<usize>>,
     pub terms: Vec<Term>,
     pub localizers: Vec<Localizer>,
@@ -24,8 +32,13 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Energy {
     parts: Parts,
-    /// First slot of each model's outputs.
-    first_slot: Vec<usize>,
+    /// What each model computes.
+    programs: Vec<Program>,
+    /// Where each term finds its outputs.
+    places: Vec<Place>,
+    /// Values of all models' nodes.
+    n_values: usize,
+    foreign: Vec<ForeignNode>,
     /// Trees cut down to the box: what the samplers evaluate.
     forest: Forest,
     /// Trees as they are, for rows anywhere.
@@ -38,6 +51,9 @@ pub struct Energy {
 pub struct Workspace {
     words: Vec<Lanes<u64>>,
     sums: Vec<Lanes<u64>>,
+    pub(crate) values: Vec<Lanes<f64>>,
+    /// What other libraries say of the rows: [`Energy::foreign_width`] entries, before each evaluation.
+    pub(crate) foreign: Vec<Lanes<f64>>,
     pub(crate) sweep: SweepState,
     pub(crate) slice: Slice,
     pub(crate) smooth: SmoothState,
@@ -47,9 +63,10 @@ pub struct Workspace {
 /// Scratch of a drift field.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DriftScratch {
-    pub(crate) cotangent: Vec<Lanes<f64>>,
-    pub(crate) outputs: Vec<f64>,
-    pub(crate) slopes: Vec<f64>,
+    pub(crate) slots: Vec<Lanes<f64>>,
+    cotangents: Vec<Lanes<f64>>,
+    product: Vec<Lanes<f64>>,
+    outputs: (Vec<f64>, Vec<f64>),
     pub(crate) rows: Vec<Lanes<f64>>,
 }
 
@@ -77,7 +94,10 @@ impl Energy {
                     term.weight
                 )));
             }
-            term.loss.check(model.n_outputs())?;
+            let Some(width) = model.width(term.node) else {
+                return Err(Error::Question(format!("a term asks for node {} of a model", term.node)));
+            };
+            term.loss.check(width)?;
         }
         for localizer in &parts.localizers {
             if localizer.n_columns() != n_columns {
@@ -87,12 +107,26 @@ impl Energy {
                 )));
             }
         }
-        let mut first_slot = Vec::new();
-        let mut slots = 0;
-        for model in &parts.models {
-            first_slot.push(slots);
-            slots += model.n_outputs();
+        for (model, columns) in parts.models.iter().zip(&parts.columns) {
+            if columns.len() != model.n_columns() || columns.iter().any(|&c| c >= n_columns) {
+                return Err(Error::Model(format!(
+                    "a model of {} columns reads columns {columns:?} of a space of {n_columns}",
+                    model.n_columns()
+                )));
+            }
         }
+        let (mut n_values, mut slot) = (0, 0);
+        let mut programs = Vec::with_capacity(parts.models.len());
+        for (m, model) in parts.models.iter().enumerate() {
+            let mut targets: Vec<usize> =
+                parts.terms.iter().filter(|t| t.model == m).map(|t| t.node).collect();
+            targets.sort_unstable();
+            targets.dedup();
+            programs.push(Program::new(model, &targets, n_values, &mut slot));
+            n_values += model.size();
+        }
+        let places =
+            parts.terms.iter().map(|t| programs[t.model].place(&parts.models[t.model], t.node)).collect();
         let kinks = (0..n_columns)
             .map(|d| {
                 let (lower, upper) = (parts.bounds.lower(d), parts.bounds.upper(d));
@@ -105,8 +139,17 @@ impl Energy {
                     .collect()
             })
             .collect::<Vec<_>>();
-        let forest = compile(&parts, parts.bounds.lowers(), parts.bounds.uppers(), &kinks)?;
-        Ok(Self { parts, first_slot, forest, everywhere: OnceLock::new(), level: Level::detect() })
+        let forest = compile(&parts, &programs, parts.bounds.lowers(), parts.bounds.uppers(), &kinks)?;
+        Ok(Self {
+            foreign: foreign::nodes(&parts.models, &programs),
+            parts,
+            programs,
+            places,
+            n_values,
+            forest,
+            everywhere: OnceLock::new(),
+            level: Level::detect(),
+        })
     }
 
     /// The same question, evaluated with another instruction set.
@@ -136,12 +179,31 @@ impl Energy {
     /// draws exist (MATH.md 3.5).
     pub fn stepwise(&self) -> bool {
         let d = self.parts.bounds.len();
-        self.parts.localizers.iter().all(|l| (0..d).all(|d| l.coefficient(d) >= 0.0))
+        self.foreign.is_empty()
+            && self.parts.localizers.iter().all(|l| (0..d).all(|d| l.coefficient(d) >= 0.0))
+            && self.parts.terms.iter().all(|t| self.parts.models[t.model].stepwise(t.node))
+            // A slice moves along thresholds; sets of codes have none.
+            && self.parts.bounds.free().iter().all(|&d| !self.forest.has_sets(d))
     }
 
-    /// Whether G has a gradient almost everywhere that is not simply zero.
+    /// Whether G has a gradient almost everywhere that is not simply zero. Requirements are flat where
+    /// they are finite.
     pub fn differentiable(&self) -> bool {
-        self.parts.terms.is_empty()
+        let graded = |t: &&Term| !t.loss.is_requirement();
+        self.foreign.is_empty()
+            && self
+                .parts
+                .terms
+                .iter()
+                .filter(graded)
+                .all(|t| self.parts.models[t.model].differentiable(t.node))
+    }
+
+    /// Whether anything in G slopes: without, a gradient says nothing of where to go.
+    pub fn sloped(&self) -> bool {
+        let d = self.parts.bounds.len();
+        self.parts.terms.iter().any(|t| !t.loss.is_requirement())
+            || self.parts.localizers.iter().any(|l| (0..d).any(|d| l.coefficient(d) != 0.0))
     }
 
     /// Whether part of the work is done lane by lane.
@@ -149,8 +211,14 @@ impl Energy {
         self.forest.walks()
     }
 
-    pub(crate) fn slots(&self, model: usize) -> std::ops::Range<usize> {
-        self.first_slot[model]..self.first_slot[model] + self.parts.models[model].n_outputs()
+    /// Nodes that other libraries compute, in the order in which their outputs are handed over.
+    pub fn foreign(&self) -> &[ForeignNode] {
+        &self.foreign
+    }
+
+    /// Numbers that other libraries hand over for a row.
+    pub fn foreign_width(&self) -> usize {
+        self.foreign.iter().map(|node| node.width).sum()
     }
 
     pub(crate) fn parts(&self) -> &Parts {
@@ -159,7 +227,8 @@ impl Energy {
 
     /// Order of magnitude of what a model's first output can differ by.
     pub(crate) fn output_scale(&self, model: usize) -> f64 {
-        let parts = self.parts.models[model].parts();
+        let Some((_, ensemble)) = self.parts.models[model].ensembles().next() else { return 1.0 };
+        let parts = ensemble.parts();
         let (low, high) = parts
             .value
             .iter()
@@ -178,14 +247,89 @@ impl Energy {
     }
 
     fn at_in(&self, forest: &Forest, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
-        workspace.sums.resize(forest.n_slots(), Lanes::splat(0));
-        forest.sums(self.level, x, &mut workspace.words, &mut workspace.sums);
-        dispatch(self.level, AtSums { energy: self, x, sums: &workspace.sums })
+        let Workspace { words, sums, values, foreign, .. } = workspace;
+        sums.resize(forest.n_slots(), Lanes::splat(0));
+        if forest.n_slots() > 0 {
+            forest.sums(self.level, x, words, sums);
+        }
+        self.compute(Some(x), &SlotOutputs::Sums { forest, sums }, foreign, values);
+        let mut g = dispatch(self.level, AtSums { energy: self, x, sums, values });
+        // Comparisons inside losses would take NaN for one side or the other.
+        for output in foreign {
+            for lane in 0..LANES {
+                if output[lane].is_nan() {
+                    g[lane] = f64::NAN;
+                }
+            }
+        }
+        g
+    }
+
+    /// G and its gradient at eight rows; the gradient is added to `out`. For differentiable questions.
+    pub(crate) fn at_with_gradient(
+        &self,
+        x: &[Lanes<f64>],
+        workspace: &mut Workspace,
+        out: &mut [Lanes<f64>],
+    ) -> Lanes<f64> {
+        let g = self.at(x, workspace);
+        let Workspace { values, drift, .. } = workspace;
+        drift.slots.clear();
+        drift.slots.resize(self.forest.n_slots(), Lanes::splat(0.0));
+        // Trees stand in requirements only, whose slope is 0: no output of theirs is looked at.
+        self.reverse(&[], values, drift, out);
+        for localizer in &self.parts.localizers {
+            for &d in self.parts.bounds.free() {
+                for lane in 0..LANES {
+                    out[d][lane] += localizer.slope(d, x[d][lane]);
+                }
+            }
+        }
+        g
+    }
+
+    /// The models' part of the gradient where trees are smoothed: what comes straight from the row is
+    /// added to `out`, the cotangents of the trees' outputs stand in `drift.slots`.
+    pub(crate) fn smoothed_gradient(
+        &self,
+        x: &[Lanes<f64>],
+        smoothed: &[Lanes<f64>],
+        drift: &mut DriftScratch,
+        values: &mut Vec<Lanes<f64>>,
+        out: &mut [Lanes<f64>],
+    ) {
+        self.compute(Some(x), &SlotOutputs::Smoothed(smoothed), &[], values);
+        drift.slots.clear();
+        drift.slots.resize(self.forest.n_slots(), Lanes::splat(0.0));
+        self.reverse(smoothed, values, drift, out);
+    }
+
+    fn reverse(
+        &self,
+        slot_outputs: &[Lanes<f64>],
+        values: &[Lanes<f64>],
+        drift: &mut DriftScratch,
+        out: &mut [Lanes<f64>],
+    ) {
+        let DriftScratch { slots, cotangents, product, outputs, .. } = drift;
+        cotangents.clear();
+        cotangents.resize(self.n_values, Lanes::splat(0.0));
+        add_cotangents(&self.parts.terms, &self.places, slot_outputs, values, slots, cotangents, outputs);
+        for ((program, model), columns) in
+            self.programs.iter().zip(&self.parts.models).zip(&self.parts.columns)
+        {
+            if !program.trivial() {
+                program.reverse(self.level, model, columns, values, cotangents, slots, product, out);
+            }
+        }
     }
 
     /// G at the rows of a sweep, from its running sums.
-    pub(crate) fn at_sweep(&self, x: &[Lanes<f64>], workspace: &Workspace) -> Lanes<f64> {
-        dispatch(self.level, AtSums { energy: self, x, sums: &workspace.sweep.sums })
+    pub(crate) fn at_sweep(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
+        let Workspace { sweep, values, .. } = workspace;
+        let sums = &sweep.sums;
+        self.compute(Some(x), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
+        dispatch(self.level, AtSums { energy: self, x, sums, values })
     }
 
     /// Prepares a sweep; with `again`, from the rows that the last sweep in this workspace left.
@@ -201,9 +345,17 @@ impl Energy {
         workspace: &mut Workspace,
         energies: &mut Vec<Lanes<f64>>,
     ) {
-        let Workspace { sweep, slice, .. } = workspace;
+        let Workspace { sweep, slice, values, .. } = workspace;
         self.forest.slice(self.level, column, x, sweep, slice);
-        dispatch(self.level, OnSlice { energy: self, slice, energies });
+        if self.programs.iter().all(Program::trivial) {
+            dispatch(self.level, OnSlice { energy: self, slice, energies });
+            return;
+        }
+        energies.clear();
+        for sums in slice.sums.chunks_exact(self.forest.n_slots().max(1)) {
+            self.compute(None, &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
+            energies.push(dispatch(self.level, ModelsPart { energy: self, sums, values }));
+        }
     }
 
     pub(crate) fn commit(
@@ -217,135 +369,41 @@ impl Energy {
         self.forest.commit(self.level, column, x, slice, chosen, sweep);
     }
 
-    /// G of any rows (`n × columns`, row-major), inside the box or not.
-    ///
-    /// # Errors
-    /// [`Error::Data`] when the rows do not have the space's number of columns.
-    pub fn evaluate(&self, rows: &[f64]) -> Result<Vec<f64>> {
-        let d = self.parts.bounds.len();
-        if d == 0 || !rows.len().is_multiple_of(d) {
-            return Err(Error::Data(format!("{} numbers are not rows of {d} columns", rows.len())));
-        }
-        let forest = match self.everywhere.get() {
-            Some(forest) => forest,
-            None => {
-                let (low, high) = (vec![f64::NEG_INFINITY; d], vec![f64::INFINITY; d]);
-                let forest = compile(&self.parts, &low, &high, &vec![Vec::new(); d])?;
-                self.everywhere.get_or_init(|| forest)
+    /// Values of every model's nodes that the terms need; without `x` those of the row stay.
+    fn compute(
+        &self,
+        x: Option<&[Lanes<f64>]>,
+        slots: &SlotOutputs<'_>,
+        foreign: &[Lanes<f64>],
+        values: &mut Vec<Lanes<f64>>,
+    ) {
+        values.resize(self.n_values, Lanes::splat(0.0));
+        let mut first = 0;
+        for ((program, model), columns) in
+            self.programs.iter().zip(&self.parts.models).zip(&self.parts.columns)
+        {
+            if !program.trivial() {
+                program.evaluate(self.level, model, columns, x, slots, &foreign[first..], values);
             }
-        };
-        let mut workspace = Workspace::default();
-        let mut x = vec![Lanes::splat(0.0); d];
-        let mut out = Vec::with_capacity(rows.len() / d);
-        for block in rows.chunks(d * LANES) {
-            fill_lanes(block, d, &mut x);
-            let g = self.at_in(forest, &x, &mut workspace);
-            out.extend_from_slice(&g.0[..block.len() / d]);
+            first += program.foreign_width(model);
         }
-        Ok(out)
-    }
-
-    /// ∇G of any rows.
-    ///
-    /// # Errors
-    /// [`Error::Question`] when a tree model is in the question: its gradient is zero or does not exist.
-    pub fn gradient(&self, rows: &[f64]) -> Result<Vec<f64>> {
-        if !self.differentiable() {
-            return Err(Error::Question(
-                "this question asks tree models, which are constant between their splits and have no \
-                 gradient; sample it with Conditional(), RandomWalk(), or MALA(drift=Smoothed())"
-                    .into(),
-            ));
-        }
-        let d = self.parts.bounds.len();
-        let slope = |(i, &x)| self.parts.localizers.iter().map(|l| l.slope(i % d, x)).sum();
-        Ok(rows.iter().enumerate().map(slope).collect())
-    }
-
-    #[inline(always)]
-    fn models_part<S: Simd>(&self, s: S, sums: &[Lanes<u64>]) -> S::F {
-        let mut g = s.splat(0.0);
-        for term in &self.parts.terms {
-            let first = self.first_slot[term.model];
-            let n = self.parts.models[term.model].n_outputs();
-            let outputs = OfSums { forest: &self.forest, first, sums: &sums[first..first + n] };
-            g = s.mul_add(s.splat(term.weight), term.loss.value(s, &outputs), g);
-        }
-        g
     }
 }
 
-fn compile(parts: &Parts, lower: &[f64], upper: &[f64], kinks: &[Vec<f64>]) -> Result<Forest> {
-    let members: Vec<Member<'_>> =
-        parts.models.iter().zip(&parts.columns).map(|(model, columns)| Member { model, columns }).collect();
+fn compile(
+    parts: &Parts,
+    programs: &[Program],
+    lower: &[f64],
+    upper: &[f64],
+    kinks: &[Vec<f64>],
+) -> Result<Forest> {
+    let mut members = Vec::new();
+    for ((program, model), columns) in programs.iter().zip(&parts.models).zip(&parts.columns) {
+        for (node, ensemble) in model.ensembles() {
+            if program.trees.iter().any(|&(i, _)| i == node) {
+                members.push(Member { model: ensemble, columns });
+            }
+        }
+    }
     Forest::new(&members, lower, upper, kinks)
-}
-
-/// One model's outputs, from the sums in its slots.
-struct OfSums<'a> {
-    forest: &'a Forest,
-    first: usize,
-    sums: &'a [Lanes<u64>],
-}
-
-impl<S: Simd> Outputs<S> for OfSums<'_> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.sums.len()
-    }
-
-    #[inline(always)]
-    fn get(&self, s: S, k: usize) -> S::F {
-        self.forest.output(s, self.first + k, s.load_u(&self.sums[k]))
-    }
-}
-
-struct AtSums<'a> {
-    energy: &'a Energy,
-    x: &'a [Lanes<f64>],
-    sums: &'a [Lanes<u64>],
-}
-
-impl Op for AtSums<'_> {
-    type Output = Lanes<f64>;
-
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) -> Lanes<f64> {
-        let mut g = self.energy.models_part(s, self.sums);
-        for localizer in &self.energy.parts.localizers {
-            g = s.add(g, localizer.value(s, self.x));
-        }
-        let mut out = Lanes::splat(0.0);
-        s.store(g, &mut out);
-        out
-    }
-}
-
-struct OnSlice<'a> {
-    energy: &'a Energy,
-    slice: &'a Slice,
-    energies: &'a mut Vec<Lanes<f64>>,
-}
-
-impl Op for OnSlice<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call<S: Simd>(self, s: S) {
-        let OnSlice { energy, slice, energies } = self;
-        let n_slots = energy.forest.n_slots();
-        energies.clear();
-        energies.resize(slice.len(), Lanes::splat(0.0));
-        for (e, g) in energies.iter_mut().enumerate() {
-            let sums = &slice.sums[e * n_slots..(e + 1) * n_slots];
-            s.store(energy.models_part(s, sums), g);
-        }
-    }
-}
-
-impl Loss {
-    /// Whether the loss is a hard requirement.
-    pub fn is_requirement(&self) -> bool {
-        matches!(self, Loss::RequireLabel { .. } | Loss::RequireBand { .. })
-    }
 }

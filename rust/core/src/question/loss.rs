@@ -3,11 +3,16 @@
 use crate::error::{Error, Result};
 use crate::simd::{Simd, math};
 
-/// A loss of the outputs of one model: class probabilities, or the value of a regressor in output 0.
+/// A loss of one node of a model: class probabilities, their logarithms, margins, or the value of a
+/// regressor in output 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
     /// `-log p_label`; +∞ where the probability is 0.
     CrossEntropy { label: usize },
+    /// `-output_label`, of log-probabilities: finite where the probability itself is rounded to 0.
+    NegativeLog { label: usize },
+    /// `max(0, 1 - s · output_0)`, s = 1 where `positive`, else -1: the hinge of a margin.
+    Margin { positive: bool },
     /// `max(0, 1 - (p_label - max_{j ≠ label} p_j))`.
     Hinge { label: usize },
     /// `((1 - p_label) / scale)²`.
@@ -36,11 +41,12 @@ impl Loss {
     pub fn check(&self, n_outputs: usize) -> Result<()> {
         let highest = match *self {
             Loss::CrossEntropy { label }
+            | Loss::NegativeLog { label }
             | Loss::Hinge { label }
             | Loss::Squared { label, .. }
             | Loss::RequireLabel { label } => label,
             Loss::Level { output, .. } => output,
-            Loss::Band { .. } | Loss::RequireBand { .. } | Loss::NegativeEntropy => 0,
+            Loss::Margin { .. } | Loss::Band { .. } | Loss::RequireBand { .. } | Loss::NegativeEntropy => 0,
         };
         if highest >= n_outputs {
             return Err(Error::Question(format!("output {highest} of a model that has {n_outputs}")));
@@ -74,6 +80,12 @@ impl Loss {
         let zero = s.splat(0.0);
         match *self {
             Loss::CrossEntropy { label } => s.sub(zero, math::ln(s, outputs.get(s, label))),
+            Loss::NegativeLog { label } => s.sub(zero, outputs.get(s, label)),
+            Loss::Margin { positive } => {
+                let z = outputs.get(s, 0);
+                let short = if positive { s.sub(s.splat(1.0), z) } else { s.add(s.splat(1.0), z) };
+                s.select(s.le(short, zero), zero, short)
+            }
             Loss::Hinge { label } => {
                 let mut rival = s.splat(f64::NEG_INFINITY);
                 for k in (0..n_outputs).filter(|&k| k != label) {
@@ -132,6 +144,13 @@ impl Loss {
     pub(crate) fn add_cotangent(&self, weight: f64, outputs: &[f64], cotangent: &mut [f64]) {
         match *self {
             Loss::CrossEntropy { label } => cotangent[label] -= weight / outputs[label],
+            Loss::NegativeLog { label } => cotangent[label] -= weight,
+            Loss::Margin { positive } => {
+                let sign = if positive { 1.0 } else { -1.0 };
+                if sign * outputs[0] < 1.0 {
+                    cotangent[0] -= weight * sign;
+                }
+            }
             Loss::Hinge { label } => {
                 let rival = (0..outputs.len()).filter(|&k| k != label).fold(
                     None,
@@ -185,11 +204,12 @@ fn distance<S: Simd>(s: S, y: S::F, lower: f64, upper: f64) -> S::F {
     s.max(s.max(below, above), s.splat(0.0))
 }
 
-/// `weight · loss(outputs of one model)`.
+/// `weight · loss(a node of one model)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Term {
     pub weight: f64,
     pub model: usize,
+    pub node: usize,
     pub loss: Loss,
 }
 
@@ -222,6 +242,10 @@ mod tests {
         assert!((value(Loss::Level { output: 2, level: 0.5, power: 1.0 }, &p) - 0.2).abs() < 1e-16);
         let entropy: f64 = p.iter().map(|p| p * p.ln()).sum();
         assert!((value(Loss::NegativeEntropy, &p) - entropy).abs() < 1e-15);
+        assert_eq!(value(Loss::NegativeLog { label: 1 }, &[-2.0, -0.25]), 0.25);
+        assert_eq!(value(Loss::Margin { positive: true }, &[-0.5]), 1.5);
+        assert_eq!(value(Loss::Margin { positive: false }, &[-0.5]), 0.5);
+        assert_eq!(value(Loss::Margin { positive: true }, &[2.0]), 0.0);
         assert_eq!(value(Loss::NegativeEntropy, &[0.0, 1.0]), 0.0);
         assert_eq!(value(Loss::CrossEntropy { label: 0 }, &[0.0, 1.0]), f64::INFINITY);
         assert_eq!(value(Loss::Band { lower: 1.0, upper: 2.0, scale: 0.5 }, &[4.0]), 8.0);
@@ -243,6 +267,9 @@ mod tests {
     fn cotangents_match_finite_differences() {
         let losses = [
             Loss::CrossEntropy { label: 1 },
+            Loss::NegativeLog { label: 1 },
+            Loss::Margin { positive: true },
+            Loss::Margin { positive: false },
             Loss::Hinge { label: 0 },
             Loss::Squared { label: 2, scale: 0.7 },
             Loss::Level { output: 1, level: 0.9, power: 2.0 },

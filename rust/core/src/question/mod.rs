@@ -2,11 +2,13 @@
 
 mod column;
 mod energy;
+mod foreign;
 mod localizer;
 mod loss;
+mod program;
 
 pub use column::ColumnMeasure;
-pub(crate) use energy::DriftScratch;
 pub use energy::{Energy, Parts, Workspace};
+pub use foreign::ForeignNode;
 pub use localizer::Localizer;
 pub use loss::{Loss, Term};

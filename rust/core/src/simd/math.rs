@@ -113,6 +113,32 @@ pub fn ln<S: Simd>(s: S, x: S::F) -> S::F {
     s.select(s.le(s.splat(f64::MIN_POSITIVE), x), finite, low)
 }
 
+/// `ln(1 + x)`, a few ulp; -∞ at -1, NaN below.
+///
+/// With `u = 1 + x` rounded, `ln(u) · x / (u - 1)` makes good what the rounding lost.
+#[inline(always)]
+pub fn ln_1p<S: Simd>(s: S, x: S::F) -> S::F {
+    let u = s.add(s.splat(1.0), x);
+    let d = s.sub(u, s.splat(1.0));
+    let value = s.mul(ln(s, u), s.div(x, d));
+    let exact = s.le(s.abs(d), s.splat(0.0));
+    let value = s.select(exact, x, value);
+    s.select(s.le(s.splat(f64::INFINITY), x), x, value)
+}
+
+/// `e^x - 1`, a few ulp.
+#[inline(always)]
+pub fn exp_m1<S: Simd>(s: S, x: S::F) -> S::F {
+    let u = exp(s, x);
+    let d = s.sub(u, s.splat(1.0));
+    let value = s.mul(d, s.div(x, ln(s, u)));
+    let tiny = s.le(s.abs(d), s.splat(0.0));
+    let value = s.select(tiny, x, value);
+    // Far from 0 nothing is lost, and `ln` may be infinite.
+    let far = s.lt(s.splat(1.0), s.abs(x));
+    s.select(far, d, value)
+}
+
 /// Chebyshev coefficients of `ln(erfc(z) e^{z²} / t)` in `2t - 1`, `t = 2 / (2 + z)`, `z ≥ 0`.
 const ERFC: [f64; 28] = [
     -0.651_326_859_890_854_7,

@@ -1,0 +1,268 @@
+//! What the models of a question must compute: which nodes of their graphs, from which sums of trees.
+
+use super::loss::{Loss, Outputs, Term};
+use crate::model::Graph;
+use crate::model::graph::Op;
+use crate::model::tree::Forest;
+use crate::simd::{LANES, Lanes, Level, Op as Work, Simd, dispatch};
+
+/// One model of a question.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    /// Where the model's values begin among those of all models.
+    pub(super) offset: usize,
+    /// Nodes to compute, in order: neither the row nor trees, nor what others compute.
+    order: Vec<usize>,
+    /// Tree nodes, and the first slot of each in the forest.
+    pub(super) trees: Vec<(usize, usize)>,
+    /// Those that other nodes read.
+    read_trees: Vec<(usize, usize)>,
+    pub(super) reads_row: bool,
+    /// Nodes that other libraries compute, in order.
+    pub(super) foreign: Vec<usize>,
+}
+
+impl Program {
+    /// The part of `graph` that these nodes need; slots are counted on from `slot`.
+    pub(super) fn new(graph: &Graph, targets: &[usize], offset: usize, slot: &mut usize) -> Self {
+        let needed = graph.needed(targets);
+        let mut program = Self {
+            offset,
+            order: Vec::new(),
+            trees: Vec::new(),
+            read_trees: Vec::new(),
+            foreign: Vec::new(),
+            reads_row: needed.iter().any(|&i| i == 0 || matches!(graph.nodes[i].op, Op::Encode(_))),
+        };
+        for &i in &needed {
+            if matches!(graph.nodes[i].op, Op::Trees(_)) {
+                program.trees.push((i, *slot));
+                *slot += graph.nodes[i].width;
+            } else if matches!(graph.nodes[i].op, Op::Foreign { .. }) {
+                program.foreign.push(i);
+            } else if i > 0 {
+                program.order.push(i);
+            }
+        }
+        let read = |node: usize| {
+            needed.iter().any(|&i| {
+                let mut found = false;
+                graph.nodes[i].op.each_source(|source| found |= source == node);
+                found
+            })
+        };
+        program.read_trees = program.trees.iter().copied().filter(|&(node, _)| read(node)).collect();
+        program
+    }
+
+    /// Where the entries of a target node are found.
+    pub(super) fn place(&self, graph: &Graph, node: usize) -> Place {
+        let n = graph.nodes[node].width;
+        match self.trees.iter().find(|&&(i, _)| i == node) {
+            Some(&(_, first)) => Place::Slots { first, n },
+            None => Place::Values { first: self.offset + graph.nodes[node].offset, n },
+        }
+    }
+
+    /// Numbers that other libraries compute of a row.
+    pub(super) fn foreign_width(&self, graph: &Graph) -> usize {
+        self.foreign.iter().map(|&node| graph.nodes[node].width).sum()
+    }
+
+    /// Whether there is nothing to compute: every term reads trees directly.
+    pub(super) fn trivial(&self) -> bool {
+        self.order.is_empty() && !self.reads_row && self.foreign.is_empty()
+    }
+
+    /// Computes the values of the model's nodes: from the row where it reads it (`x`), from what the slots
+    /// hold, and from what other libraries have computed.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn evaluate(
+        &self,
+        level: Level,
+        graph: &Graph,
+        columns: &[usize],
+        x: Option<&[Lanes<f64>]>,
+        slots: &SlotOutputs<'_>,
+        foreign: &[Lanes<f64>],
+        values: &mut [Lanes<f64>],
+    ) {
+        let values = &mut values[self.offset..self.offset + graph.size()];
+        if let Some(x) = x
+            && self.reads_row
+        {
+            for (value, &column) in values.iter_mut().zip(columns) {
+                *value = x[column];
+            }
+        }
+        for &(node, first) in &self.read_trees {
+            let node = &graph.nodes[node];
+            slots.fill(level, first, &mut values[node.offset..node.offset + node.width]);
+        }
+        let mut first = 0;
+        for &node in &self.foreign {
+            let node = &graph.nodes[node];
+            values[node.offset..node.offset + node.width]
+                .copy_from_slice(&foreign[first..first + node.width]);
+            first += node.width;
+        }
+        graph.evaluate(level, &self.order, values);
+    }
+
+    /// Carries cotangents of nodes back to the row (where they are added to `out`, by column) and to the
+    /// slots of trees.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn reverse(
+        &self,
+        level: Level,
+        graph: &Graph,
+        columns: &[usize],
+        values: &[Lanes<f64>],
+        cotangents: &mut [Lanes<f64>],
+        slots: &mut [Lanes<f64>],
+        scratch: &mut Vec<Lanes<f64>>,
+        out: &mut [Lanes<f64>],
+    ) {
+        let range = self.offset..self.offset + graph.size();
+        let cotangents = &mut cotangents[range.clone()];
+        graph.reverse(level, &self.order, &values[range], cotangents, scratch);
+        let add = |to: &mut Lanes<f64>, value: &Lanes<f64>| {
+            for lane in 0..LANES {
+                to[lane] += value[lane];
+            }
+        };
+        for &(node, first) in &self.read_trees {
+            let node = &graph.nodes[node];
+            for (k, value) in cotangents[node.offset..node.offset + node.width].iter().enumerate() {
+                add(&mut slots[first + k], value);
+            }
+        }
+        if self.reads_row {
+            for (value, &column) in cotangents.iter().zip(columns) {
+                add(&mut out[column], value);
+            }
+        }
+    }
+}
+
+/// Outputs of trees, slot by slot.
+pub(super) enum SlotOutputs<'a> {
+    Sums { forest: &'a Forest, sums: &'a [Lanes<u64>] },
+    Smoothed(&'a [Lanes<f64>]),
+}
+
+impl SlotOutputs<'_> {
+    fn fill(&self, level: Level, first: usize, out: &mut [Lanes<f64>]) {
+        match self {
+            SlotOutputs::Smoothed(values) => out.copy_from_slice(&values[first..first + out.len()]),
+            SlotOutputs::Sums { forest, sums } => {
+                dispatch(level, FillSlots { forest, first, sums: &sums[first..first + out.len()], out });
+            }
+        }
+    }
+}
+
+struct FillSlots<'a> {
+    forest: &'a Forest,
+    first: usize,
+    sums: &'a [Lanes<u64>],
+    out: &'a mut [Lanes<f64>],
+}
+
+impl Work for FillSlots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        for (k, (sum, out)) in self.sums.iter().zip(self.out).enumerate() {
+            s.store(self.forest.output(s, self.first + k, s.load_u(sum)), out);
+        }
+    }
+}
+
+/// Where a loss reads its outputs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// Sums of trees, without detour.
+    Slots {
+        first: usize,
+        n: usize,
+    },
+    Values {
+        first: usize,
+        n: usize,
+    },
+}
+
+/// A tree node's outputs, from the sums in its slots.
+pub(super) struct OfSums<'a> {
+    pub(super) forest: &'a Forest,
+    pub(super) first: usize,
+    pub(super) sums: &'a [Lanes<u64>],
+}
+
+impl<S: Simd> Outputs<S> for OfSums<'_> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.sums.len()
+    }
+
+    #[inline(always)]
+    fn get(&self, s: S, k: usize) -> S::F {
+        self.forest.output(s, self.first + k, s.load_u(&self.sums[k]))
+    }
+}
+
+/// A computed node's outputs.
+pub(super) struct OfValues<'a>(pub(super) &'a [Lanes<f64>]);
+
+impl<S: Simd> Outputs<S> for OfValues<'_> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    fn get(&self, s: S, k: usize) -> S::F {
+        s.load(&self.0[k])
+    }
+}
+
+/// Adds every term's derivative by its outputs: to `slots` for outputs of trees, else to `cotangents`.
+pub(super) fn add_cotangents(
+    terms: &[Term],
+    places: &[Place],
+    slot_outputs: &[Lanes<f64>],
+    values: &[Lanes<f64>],
+    slots: &mut [Lanes<f64>],
+    cotangents: &mut [Lanes<f64>],
+    scratch: &mut (Vec<f64>, Vec<f64>),
+) {
+    let (outputs, slopes) = scratch;
+    for (term, place) in terms.iter().zip(places) {
+        if term.loss.is_requirement() {
+            continue;
+        }
+        let (from, to) = match *place {
+            Place::Slots { first, n } => (&slot_outputs[first..first + n], &mut slots[first..first + n]),
+            Place::Values { first, n } => (&values[first..first + n], &mut cotangents[first..first + n]),
+        };
+        for lane in 0..LANES {
+            outputs.clear();
+            outputs.extend(from.iter().map(|v| v[lane]));
+            slopes.clear();
+            slopes.resize(outputs.len(), 0.0);
+            term.loss.add_cotangent(term.weight, outputs, slopes);
+            for (to, slope) in to.iter_mut().zip(slopes.iter()) {
+                to[lane] += slope;
+            }
+        }
+    }
+}
+
+impl Loss {
+    /// Whether the loss is a hard requirement.
+    pub fn is_requirement(&self) -> bool {
+        matches!(self, Loss::RequireLabel { .. } | Loss::RequireBand { .. })
+    }
+}
