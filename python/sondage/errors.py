@@ -67,3 +67,7 @@ class MissingDependencyError(SondageError, ImportError):
 
 class SondageWarning(UserWarning):
     """Base of the warnings that sondage gives."""
+
+
+class ForeignModelWarning(SondageWarning):
+    """A model that the core cannot evaluate: its own library does, call by call, and slower."""

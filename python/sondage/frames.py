@@ -95,6 +95,7 @@ def to_matrix(
     n: int | None = None,
     *,
     what: str = "the frame",
+    missing: bool = False,
 ) -> NDArray[np.float64]:
     """Return `frame` as a C-contiguous float64 array.
 
@@ -108,6 +109,8 @@ def to_matrix(
         With ``columns=None``: how many columns there must be.
     what : str
         What the frame is, for messages.
+    missing : bool
+        Whether missing values are allowed; they become NaN.
 
     Returns
     -------
@@ -117,7 +120,8 @@ def to_matrix(
     ------
     DataError
         For a duplicate or missing column, another number of columns, a column that is not numeric,
-        or a value that is missing, NaN or infinite; names the column and the row.
+        or a value that is infinite, or missing where that is not allowed; names the column and the
+        row.
 
     >>> to_matrix(pl.DataFrame({"a": [1, 2], "b": [0.5, 1.5]}), ["b", "a"])
     array([[0.5, 1. ],
@@ -138,7 +142,7 @@ def to_matrix(
             if not (dtype.is_numeric() or dtype == nw.Boolean):
                 raise DataError(f"column {name!r} of {what} is {dtype}; numbers are needed")
         matrix = _stack([selected.get_column(name) for name in names], len(selected))
-    _require_finite(matrix, names, what)
+    _require_finite(matrix, names, what, missing=missing)
     return matrix
 
 
@@ -216,12 +220,16 @@ def _stack(series: list[Values], rows: int) -> NDArray[np.float64]:
     return matrix
 
 
-def _require_finite(matrix: NDArray[np.float64], names: Sequence[str] | None, what: str) -> None:
-    if np.isfinite(matrix).all():
+def _require_finite(
+    matrix: NDArray[np.float64], names: Sequence[str] | None, what: str, *, missing: bool
+) -> None:
+    bad = np.isinf(matrix) if missing else ~np.isfinite(matrix)
+    if not bad.any():
         return
-    row, column = np.argwhere(~np.isfinite(matrix))[0]
+    row, column = np.argwhere(bad)[0]
     name = f"{names[column]!r}" if names is not None else f"number {column}"
+    also = "" if missing else " (missing values are not supported here)"
     raise DataError(
         f"column {name} of {what} is {matrix[row, column]} in row {row}; "
-        "every value must be a finite number (missing values are not supported)"
+        f"every value must be a finite number{also}"
     )

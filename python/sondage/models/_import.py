@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import sys
+import hashlib
+import re
+import warnings
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sondage.errors import ModelError
-from sondage.models._model import Model
+import numpy as np
+
+from sondage._core import Graph, TreeEnsemble
+from sondage.errors import ForeignModelWarning, ModelError
+from sondage.models import _registry
+from sondage.models._adapter import NotNative
+from sondage.models._calls import Foreign
+from sondage.models._features import Features
+from sondage.models._foreign import foreign_source
+from sondage.models._graph import GraphBuilder
+from sondage.models._model import Model, Native, check_classes, check_name, check_rows, names_of
+from sondage.models._parity import compare, parity_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sondage.frames import FrameLike
+    from sondage.models._adapter import Adapter, Source
     from sondage.space import Space
 
 __all__ = ["as_model"]
-
-SUPPORTED = (
-    "scikit-learn's DecisionTree, ExtraTree, RandomForest and ExtraTrees classifiers and regressors"
-)
 
 
 def as_model(
@@ -34,18 +45,23 @@ def as_model(
 
     Parameters
     ----------
-    obj : estimator
-        A fitted scikit-learn DecisionTree, ExtraTree, RandomForest or ExtraTrees classifier or
-        regressor with one output. A `Model` is returned as it is.
+    obj : model, path or callable
+        A fitted model of scikit-learn (pipelines included), XGBoost, LightGBM, CatBoost,
+        InterpretML or torch; the path of a model file (XGBoost ``.json``, ``.ubj``; LightGBM
+        ``.txt``; CatBoost ``.json``; scikit-learn ``.skops``); a callable from a 2-D array (or a
+        frame, where the space has categories) to an array. A `Model` is returned as it is.
+        ``docs/models.md`` lists what the core evaluates; everything else with a ``predict`` is
+        evaluated by its own library.
     space : Space, optional
         Names the columns, by position, for a model that was fitted without names; a model with
-        names must find each of them in the space.
-    output : str, optional
-        For callables, which are not supported yet; leave it out.
+        names must find each of them in the space. A callable needs one.
+    output : {"score", "proba", "value", "label"}, optional
+        What a callable or a torch module gives: logits (rows, classes) or a margin (rows,),
+        probabilities, a number, or labels.
     classes : sequence, optional
-        Other names for the classes, in the order of the estimator's ``classes_``.
+        Other names for the classes, in the order of the model's own.
     name : str, optional
-        How reports and descriptions call the model; default: its class name in snake case.
+        How reports and descriptions call the model; default: its class name, or the file's name.
     check : frame, optional
         Rows to compare predictions on, beside the automatic ones.
 
@@ -61,22 +77,28 @@ def as_model(
     ModelParityError
         If the imported model predicts differently; names the first row that does.
 
+    Warns
+    -----
+    ForeignModelWarning
+        If the core cannot evaluate the model; says which feature of it stands in the way.
+
     Notes
     -----
-    The automatic rows are uniform over the range of the thresholds and, for a sample of the
-    splits, at the threshold and its neighbours in float32 and float64. Rows with missing values
-    are refused everywhere (`DataError`), also for models that were fitted on such rows.
+    The automatic rows are uniform over the range that matters to the model, with missing values
+    and unknown categories where the library takes them, and for a sample of the splits of trees at
+    the threshold and its neighbours in float32 and float64.
     """
     if isinstance(obj, Model):
         if not all(given is None for given in (output, classes, name)):
-            raise ModelError("a Model is already imported; pass the estimator to import it anew")
+            raise ModelError("a Model is already imported; pass the model to import it anew")
         model = obj
-    elif "sklearn" in sys.modules:
-        from sondage.models.sklearn import import_estimator
-
-        model = import_estimator(obj, output=output, classes=classes, name=name, check=check)
     else:
-        raise ModelError(not_supported(obj))
+        if isinstance(obj, str | PathLike):
+            from sondage.models._files import open_model
+
+            name = _identifier(Path(obj).stem) if name is None else name
+            obj = open_model(obj)
+        model = _imported(obj, space, output, classes, name, check)
     if space is None:
         return model
     if model.feature_names is None and len(space.columns) == model.n_features:
@@ -85,9 +107,130 @@ def as_model(
     return model
 
 
-def not_supported(obj: object) -> str:
-    """Say that `obj` is no supported model, and what is one."""
-    kind = type(obj)
-    return (
-        f"{kind.__module__}.{kind.__qualname__} is not supported; this version imports {SUPPORTED}"
+def _imported(
+    obj: object,
+    space: Space | None,
+    output: str | None,
+    classes: Sequence[object] | None,
+    name: str | None,
+    check: FrameLike | None,
+) -> Model:
+    name = _snake_case(obj) if name is None else check_name(name)
+    adapter = _registry.find(obj)
+    if adapter is None:
+        source = foreign_source(obj, space=space, output=output, classes=classes)
+        reason = f"{_kind(obj)} has no native form"
+        return _model(name, source, None, classes, reason, obj)
+    if adapter.with_output is not None:
+        adapter = adapter.with_output(output, classes)
+    elif output is not None:
+        raise ModelError(
+            f"output={output!r} is for callables and torch modules; {_kind(obj)} says itself what "
+            "it gives: leave it out"
+        )
+    try:
+        source = adapter.source(obj)
+    except NotNative as error:
+        source = foreign_source(obj, space=space, output=output, classes=classes)
+        return _model(name, source, None, classes, str(error), obj)
+    if source.classes is None and classes is not None:
+        raise ModelError(f"classes was given, but {type(obj).__name__} is a regressor")
+    try:
+        native, graph = _build(adapter, obj, source)
+    except NotNative as error:
+        return _model(name, source, None, classes, str(error), obj)
+    model = _model(name, source, native, classes, None, obj)
+    rows = parity_rows(graph, source)
+    if check is not None:
+        given = check_rows(check, model.feature_names, source)
+        rows = np.ascontiguousarray(np.concatenate([given, rows]))
+    heads = native.heads
+    compare(
+        name,
+        source,
+        rows,
+        native.values(rows, heads.score),
+        None if heads.proba is None else native.values(rows, heads.proba),
+        None if heads.decision is None else native.values(rows, heads.decision),
     )
+    return model
+
+
+def _build(adapter: Adapter, obj: object, source: Source) -> tuple[Native, GraphBuilder]:
+    graph = GraphBuilder(len(source.columns))
+    heads = adapter.build(obj, graph, Features.of(source.columns))
+    return Native(Graph(graph.n_columns, graph.operations), heads), graph
+
+
+def _model(
+    name: str,
+    source: Source,
+    native: Native | None,
+    classes: Sequence[object] | None,
+    reason: str | None,
+    obj: object,
+) -> Model:
+    if reason is not None:
+        warnings.warn(
+            f"{name} is evaluated by {source.library} itself, call by call, which is slower than "
+            f"a native model: {reason}",
+            ForeignModelWarning,
+            stacklevel=4,
+        )
+    return Model(
+        name=name,
+        kind=source.kind,
+        library=source.library,
+        classes=None if source.classes is None else check_classes(classes, source.classes),
+        n_features=len(source.columns),
+        feature_names=names_of(source.columns),
+        native=native is not None,
+        differentiable=native is not None and _differentiable(native),
+        fingerprint=_fingerprint(native) if native is not None else f"{_kind(obj)} {name}",
+        _native=native,
+        _source=source,
+        _foreign=Foreign.of(source) if native is None else None,
+    )
+
+
+def _differentiable(native: Native) -> bool:
+    heads = native.heads
+    node = heads.log_proba if heads.log_proba is not None else heads.proba
+    return native.graph.differentiable(heads.score if node is None else node)
+
+
+def _fingerprint(native: Native) -> str:
+    digest = hashlib.blake2b(repr(native.heads).encode(), digest_size=16)
+
+    def add(value: object) -> None:
+        if isinstance(value, np.ndarray):
+            digest.update(str((value.dtype.str, value.shape)).encode())
+            digest.update(np.ascontiguousarray(value).tobytes())
+        elif isinstance(value, TreeEnsemble):
+            add(value.__getnewargs_ex__()[1])
+        elif isinstance(value, dict):
+            for key in sorted(value):
+                add(key)
+                add(value[key])
+        elif isinstance(value, list | tuple):
+            digest.update(f"{len(value)}".encode())
+            for item in value:
+                add(item)
+        else:
+            digest.update(repr(value).encode())
+
+    add(native.graph.operations)
+    return digest.hexdigest()
+
+
+def _kind(obj: object) -> str:
+    return f"{type(obj).__module__}.{type(obj).__qualname__}"
+
+
+def _snake_case(obj: object) -> str:
+    own = getattr(obj, "__name__", None)
+    return _identifier(own if isinstance(own, str) and own.isidentifier() else type(obj).__name__)
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() or "model"

@@ -1,4 +1,4 @@
-"""A trained model as the sampler sees it: arrays in the core beside the user's own estimator."""
+"""A trained model as the sampler sees it: a graph in the core beside the user's own model."""
 
 from __future__ import annotations
 
@@ -7,27 +7,44 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sondage.errors import DataError, ModelError, QuestionError
-from sondage.frames import listed, plain, to_matrix
+from sondage.errors import DataError, InternalError, ModelError, QuestionError
+from sondage.frames import listed, plain
+from sondage.models._rows import is_ready, raw_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from sondage._core import TreeEnsemble
+    from sondage._core import Graph
     from sondage.frames import FrameLike
+    from sondage.models._adapter import Source
+    from sondage.models._calls import Call, Foreign
+    from sondage.models._features import RawColumn
+    from sondage.models._graph import Head, Heads
     from sondage.space import Space
 
-__all__ = ["Model"]
+__all__ = ["Model", "Native"]
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A model in the core: a graph, and which of its nodes are the outputs."""
+
+    graph: Graph
+    heads: Heads
+
+    def values(self, rows: NDArray[np.float64], node: int) -> NDArray[np.float64]:
+        """Values of a node, (rows, width)."""
+        return self.graph.forward(rows, node)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Model:
     """A fitted model, imported by `as_model`.
 
-    Models are equal if they have the same name, classes and features and the same arrays
-    (`fingerprint`), whichever estimator object they came from.
+    Models are equal if they have the same name, classes and features and compute the same
+    (`fingerprint`), whichever object they came from.
 
     Attributes
     ----------
@@ -41,11 +58,11 @@ class Model:
     feature_names : tuple of str, or None
         Names of the columns that the model reads; None if it reads them by position.
     native : bool
-        Whether the core evaluates it.
+        Whether the core evaluates it; else its own library does, in batched calls.
     differentiable : bool
         Whether it has a gradient in its input.
     fingerprint : str
-        Digest of the model's arrays.
+        Digest of what the model computes.
     """
 
     name: str
@@ -57,11 +74,28 @@ class Model:
     native: bool
     differentiable: bool
     fingerprint: str
-    _core: TreeEnsemble = field(compare=False)
-    _estimator: object = field(compare=False)
-    _own_predict: Callable[[object, NDArray[np.float64]], NDArray[np.generic]] = field(
-        compare=False
-    )
+    _native: Native | None = field(compare=False)
+    _source: Source = field(compare=False)
+    _members: tuple[tuple[float, Model], ...] = field(default=(), compare=False)
+    #: Of a model that its own library evaluates: what the sampler sees of it.
+    _foreign: Foreign | None = field(default=None, compare=False)
+    _numeric: bool = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numeric = all(column.levels is None for column in self._source.columns)
+        object.__setattr__(self, "_numeric", numeric)
+
+    @property
+    def members(self) -> tuple[tuple[float, Model], ...]:
+        """Weights and models of an ensemble, weights adding up to 1; else the model itself."""
+        return self._members or ((1.0, self),)
+
+    @property
+    def has_proba(self) -> bool:
+        """Whether it has class probabilities."""
+        if self._native is not None:
+            return self._native.heads.proba is not None
+        return self.classes is not None and self._source.has_proba()
 
     def proba(self, frame: FrameLike) -> NDArray[np.float64]:
         """Class probabilities.
@@ -78,29 +112,59 @@ class Model:
         Raises
         ------
         ModelError
-            For a regressor.
+            For a regressor, and for a classifier without probabilities.
         DataError
-            If the frame lacks a column or holds a missing or infinite value.
+            If the frame lacks a column or holds a value that the model does not take: an infinite
+            one, a missing one or an unknown category where its library refuses them.
         """
         if self.classes is None:
             raise ModelError(f"{self.name} is a regressor; it has no class probabilities")
-        return self._core.forward(self._matrix(frame))
+        if not self.has_proba:
+            raise ModelError(
+                f"{self.name} has no class probabilities: its library gives labels and scores only"
+            )
+        rows = self._rows(frame)
+        if self._native is None:
+            proba = self._source.proba(rows) if len(rows) else None
+            return np.empty((0, len(self.classes))) if proba is None else proba
+        return self._values(rows, "proba")
 
     def score(self, frame: FrameLike) -> NDArray[np.float64]:
-        """Scores: for tree classifiers the probabilities (rows, classes), else the value (rows,).
+        """Scores as the library gives them.
 
-        Parameters and errors are those of `proba`.
+        The margin or decision function, (rows,) for two classes; the probabilities of models that
+        have no other score, (rows, classes); the value of a regressor, (rows,). Parameters and
+        errors are those of `proba`.
         """
-        outputs = self._core.forward(self._matrix(frame))
-        return outputs if self.classes is not None else outputs[:, 0]
+        rows = self._rows(frame)
+        if self._native is None:
+            return self._source.score(rows) if len(rows) else np.empty(0)
+        scores = self._values(rows, "score")
+        return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict(self, frame: FrameLike) -> NDArray[np.generic]:
-        """Class labels, or values for a regressor, shape (rows,); parameters as in `proba`."""
-        scores = self.score(frame)
+        """Give the library's own label or value, shape (rows,); parameters as in `proba`."""
+        rows = self._rows(frame)
+        if self._native is None:
+            return self._labelled(self._source.predict(rows) if len(rows) else np.empty(0))
         if self.classes is None:
-            return scores
-        labels: NDArray[np.generic] = as_labels(self.classes)[np.argmax(scores, axis=1)]
-        return labels
+            return self._values(rows, "score")[:, 0]
+        return self._labelled(np.argmax(self._values(rows, "decision"), axis=1))
+
+    def _values(
+        self, rows: NDArray[np.float64], head: Literal["score", "proba", "decision"]
+    ) -> NDArray[np.float64]:
+        """Give outputs of the core, (rows, width)."""
+        if self._members and head != "decision":
+            # Member by member: the parameters of thousands of nets fit into no cache together.
+            parts = (share * member._values(rows, head) for share, member in self._members)
+            return np.asarray(sum(parts, np.zeros(())))
+        if self._members and self.has_proba:
+            return self._values(rows, "proba")
+        node = self._head(head)
+        if self._native is None or node is None:
+            raise ModelError(f"{self.name} has no {head}")
+        return self._native.values(rows, node)
 
     def describe(self) -> str:
         """Say in a sentence what the model is.
@@ -109,19 +173,26 @@ class Model:
         -------
         str
         """
-        trees = "1 tree" if self._core.n_trees == 1 else f"{self._core.n_trees} trees"
         reads = f"reads {self.n_features} columns"
         if self.feature_names is not None:
-            reads += f" ({', '.join(self.feature_names)})"
+            reads += f" ({listed(self.feature_names)})"
         predicts = (
             "predicts a number"
             if self.classes is None
             else f"tells {len(self.classes)} classes apart ({listed(self.classes)})"
         )
-        return (
-            f"{self.name}: a {self.kind} from {self.library}, {trees} of at most "
-            f"{self._core.n_leaves_max} leaves; {reads}; {predicts}."
-        )
+        return f"{self.name}: a {self.kind} from {self.library}{self._form()}; {reads}; {predicts}."
+
+    def _form(self) -> str:
+        if self._members:
+            return f", an ensemble of {len(self._members)} models"
+        if self._native is None:
+            return ", evaluated by its own library"
+        n = self._native.graph.n_trees
+        if n == 0:
+            return ""
+        trees = "1 tree" if n == 1 else f"{n} trees"
+        return f", {trees} of at most {self._native.graph.n_leaves_max} leaves"
 
     def label_index(self, label: object) -> int:
         """Position of a class label in `classes`.
@@ -175,6 +246,24 @@ class Model:
         position = {name: index for index, name in enumerate(columns)}
         return np.array([position[name] for name in self.feature_names], dtype=np.int64)
 
+    def sampled_columns(self, space: Space) -> NDArray[np.int64]:
+        """Return `columns_in`, for questions: categories cannot be in them yet.
+
+        Raises
+        ------
+        ModelError
+            Also where the model reads a column as a category.
+        """
+        columns = self.columns_in(space)
+        for column, index in zip(self._source.columns, columns, strict=True):
+            if column.levels is not None:
+                raise ModelError(
+                    f"{self.name} reads column {space.columns[index]!r} as a category "
+                    f"({listed(column.levels)}); questions about such models cannot be evaluated "
+                    "on a space yet: predict, proba and score work"
+                )
+        return columns
+
     def with_feature_names(self, names: Sequence[str]) -> Model:
         """Return the model with names for the columns it read by position."""
         if len(names) != self.n_features:
@@ -183,15 +272,50 @@ class Model:
             )
         return replace(self, feature_names=tuple(names))
 
-    def _matrix(self, frame: FrameLike) -> NDArray[np.float64]:
-        return to_matrix(frame, self.feature_names, self.n_features)
+    def _graph(self) -> Graph:
+        """Return the model in the core, for the sampler."""
+        return self._form_in_core().graph
+
+    def _head(self, head: Head) -> int | None:
+        """Node of the graph that gives an output; None if the model has no such output."""
+        node = getattr(self._form_in_core().heads, head)
+        return node if node is None else int(node)
+
+    def _form_in_core(self) -> Native | Foreign:
+        form = self._native if self._native is not None else self._foreign
+        if form is None:
+            raise InternalError(f"{self.name} has no form in the core; please report it")
+        return form
+
+    def _calls(self) -> tuple[Call, ...]:
+        """Return what nodes of the graph get from the user's model, if its library evaluates it."""
+        return () if self._foreign is None else self._foreign.calls
+
+    def _width(self, head: Head) -> int:
+        """Numbers a row that an output has; 0 without it."""
+        node = self._head(head)
+        return 0 if node is None else self._graph().width(node)
+
+    def _rows(self, frame: FrameLike, what: str = "the frame") -> NDArray[np.float64]:
+        """Encode a frame as raw rows of the model."""
+        if self._numeric and isinstance(frame, np.ndarray) and is_ready(frame, self.n_features):
+            return frame
+        source = self._source
+        return raw_rows(
+            frame,
+            source.columns,
+            self.feature_names,
+            missing=source.missing,
+            unknown=source.unknown,
+            what=what,
+        )
 
     def _user_predict(self, frame: FrameLike) -> NDArray[np.generic]:
-        """Predict with the user's own estimator, in one batched call: labels or values (rows,)."""
-        rows = self._matrix(frame)
-        if len(rows) == 0:
-            return np.empty(0) if self.classes is None else as_labels(self.classes)[:0]
-        predicted = self._own_predict(self._estimator, rows)
+        """Predict with the user's own model, in one batched call: labels or values (rows,)."""
+        rows = self._rows(frame)
+        return self._labelled(self._source.predict(rows) if len(rows) else np.empty(0))
+
+    def _labelled(self, predicted: NDArray[np.generic]) -> NDArray[np.generic]:
         if self.classes is None:
             return predicted
         return as_labels(self.classes)[predicted.astype(np.intp)]
@@ -232,9 +356,24 @@ def check_classes(given: Sequence[object] | None, own: Sequence[object]) -> tupl
     return labels
 
 
-def check_rows(frame: FrameLike, names: Sequence[str] | None, n: int) -> NDArray[np.float64]:
+def check_rows(
+    frame: FrameLike, names: Sequence[str] | None, source: Source
+) -> NDArray[np.float64]:
     """Rows to compare predictions on; a frame without the model's columns is a ModelError."""
     try:
-        return to_matrix(frame, names, n, what="check")
+        return raw_rows(
+            frame,
+            source.columns,
+            names,
+            missing=source.missing,
+            unknown=source.unknown,
+            what="check",
+        )
     except DataError as error:
         raise ModelError(str(error)) from error
+
+
+def names_of(columns: Sequence[RawColumn]) -> tuple[str, ...] | None:
+    """Names of the columns if all have one."""
+    names = tuple(column.name for column in columns if column.name is not None)
+    return names if len(names) == len(columns) else None

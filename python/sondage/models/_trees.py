@@ -1,4 +1,4 @@
-"""Node arrays of tree ensembles, and rows that would show a wrong import."""
+"""Node arrays of tree ensembles, and the cuts of libraries that compare in float32."""
 
 from __future__ import annotations
 
@@ -7,23 +7,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sondage.errors import ModelParityError
-
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["Nodes", "float32_cut", "parity_rows", "require_parity"]
+__all__ = ["Nodes", "float32_cut"]
 
 _F32_END = 2.0**128
-_N_UNIFORM = 128
-_N_SPLITS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
     """Trees one after another; a node is a leaf if ``left < 0``.
 
-    A row goes left where ``row[feature] <= cut``. Children are absolute node numbers.
+    A row goes right where ``row[feature] > cut``; at a node with a set (``set_index >= 0``), where
+    the feature's value, cut to a whole number, is one of the set's codes. Every other value,
+    unknown levels included, goes left. NaN goes where `missing_right` says. Children are absolute
+    node numbers.
+
+    Attributes
+    ----------
+    roots : ndarray of int64, shape (trees,)
+    feature, left, right : ndarray of int64, shape (nodes,)
+    cut : ndarray of float64, shape (nodes,)
+        The largest float64 that goes left, whatever the library compares in.
+    value : ndarray of float64, shape (nodes, width)
+        Only the rows of leaves are read.
+    missing_right : ndarray of bool, shape (nodes,)
+    set_index : ndarray of int64, shape (nodes,)
+        -1 at thresholds, else the set: codes ``set_codes[set_starts[i]:set_starts[i + 1]]``.
+    set_starts, set_codes : ndarray of int64
+    zero_missing : ndarray of bool, shape (nodes,)
+        Thresholds at which values in [-zero, zero] count as missing. `pull_back` resolves them.
+    zero : float
     """
 
     roots: NDArray[np.int64]
@@ -32,6 +49,51 @@ class Nodes:
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     value: NDArray[np.float64]
+    missing_right: NDArray[np.bool_]
+    set_index: NDArray[np.int64]
+    set_starts: NDArray[np.int64]
+    set_codes: NDArray[np.int64]
+    zero_missing: NDArray[np.bool_]
+    zero: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        roots: NDArray[np.int64],
+        feature: NDArray[np.int64],
+        cut: NDArray[np.float64],
+        left: NDArray[np.int64],
+        right: NDArray[np.int64],
+        value: NDArray[np.float64],
+        missing_right: NDArray[np.bool_] | None = None,
+        sets: Mapping[int, Sequence[int]] | None = None,
+        zero_missing: NDArray[np.bool_] | None = None,
+        zero: float = 0.0,
+    ) -> Nodes:
+        """Fill in what a library lacks; `sets` maps a node to the codes that go right."""
+        n = len(feature)
+        sets = {} if sets is None else sets
+        index = np.full(n, -1, dtype=np.int64)
+        index[np.fromiter(sets, dtype=np.int64, count=len(sets))] = np.arange(len(sets))
+        codes = [np.unique(np.asarray(list(own), dtype=np.int64)) for own in sets.values()]
+        nothing = np.zeros(n, dtype=np.bool_)
+        return cls(
+            roots=np.ascontiguousarray(roots, dtype=np.int64),
+            feature=np.ascontiguousarray(feature, dtype=np.int64),
+            cut=np.ascontiguousarray(cut, dtype=np.float64),
+            left=np.ascontiguousarray(left, dtype=np.int64),
+            right=np.ascontiguousarray(right, dtype=np.int64),
+            value=np.ascontiguousarray(value, dtype=np.float64).reshape(n, -1),
+            missing_right=nothing if missing_right is None else missing_right.astype(np.bool_),
+            set_index=index,
+            set_starts=np.concatenate([[0], np.cumsum([len(own) for own in codes])]).astype(
+                np.int64
+            ),
+            set_codes=np.concatenate([np.empty(0, np.int64), *codes]),
+            zero_missing=nothing if zero_missing is None else zero_missing.astype(np.bool_),
+            zero=zero,
+        )
 
 
 def float32_cut(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -61,134 +123,3 @@ def float32_cut(threshold: NDArray[np.float64]) -> NDArray[np.float64]:
     middle = np.where(np.isposinf(low), np.inf, 0.5 * low + 0.5 * above)
     even = (below.view(np.uint32) & 1) == 0
     return np.where(even, middle, np.nextafter(middle, -np.inf))
-
-
-def parity_rows(nodes: Nodes, threshold: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Rows on which a wrong import would show.
-
-    Uniform rows over the range of the thresholds, and for a sample of the splits rows that reach
-    the split with its feature at the threshold, the cut, and their float32 and float64 neighbours.
-
-    Parameters
-    ----------
-    nodes : Nodes
-    threshold : ndarray, shape (nodes,)
-        The library's own thresholds.
-    n : int
-        Features.
-
-    Returns
-    -------
-    ndarray of float64, shape (rows, n)
-        Every value is finite in float32.
-    """
-    generator = np.random.default_rng(0)
-    inner = np.flatnonzero((nodes.left >= 0) & np.isfinite(threshold) & np.isfinite(nodes.cut))
-    lower, upper = np.zeros(n), np.ones(n)
-    if len(inner):
-        features = nodes.feature[inner]
-        lower[features], upper[features] = np.inf, -np.inf
-        np.minimum.at(lower, features, threshold[inner])
-        np.maximum.at(upper, features, threshold[inner])
-    margin = np.where(upper > lower, 0.1 * upper - 0.1 * lower, 1.0)
-    lower, upper = lower - margin, upper + margin
-    share = generator.random((_N_UNIFORM, n))
-    uniform = lower * (1.0 - share) + upper * share
-    chosen = inner
-    if len(inner) > _N_SPLITS:
-        chosen = np.sort(generator.choice(inner, _N_SPLITS, replace=False))
-    parent = _parents(nodes)
-    blocks = [uniform]
-    for number, node in enumerate(chosen):
-        row = _reaching(nodes, parent, int(node), uniform[number % _N_UNIFORM])
-        values = _neighbours(float(threshold[node]), float(nodes.cut[node]))
-        block = np.repeat(row[None, :], len(values), axis=0)
-        block[:, nodes.feature[node]] = values
-        blocks.append(block)
-    rows = np.concatenate(blocks)
-    limit = float(np.finfo(np.float32).max)
-    return np.ascontiguousarray(rows[(np.abs(rows) <= limit).all(axis=1)])
-
-
-def require_parity(
-    model: str,
-    library: str,
-    rows: NDArray[np.float64],
-    ours: NDArray[np.float64],
-    theirs: NDArray[np.float64],
-    *,
-    labels: bool,
-) -> None:
-    """Compare outputs (rows, outputs) and, where `labels`, the label of largest output.
-
-    Raises
-    ------
-    ModelParityError
-        If outputs differ by more than 1e-9 of their scale, or labels where the two largest
-        outputs are more than 1e-12 apart; names the first such row.
-    """
-    scale = max(1.0, float(np.max(np.abs(theirs), initial=0.0)))
-    wrong = ~(np.abs(ours - theirs) <= 1e-9 * scale).all(axis=1)
-    if labels and theirs.shape[1] > 1:
-        best = np.sort(theirs, axis=1)[:, -2:]
-        differ = np.argmax(ours, axis=1) != np.argmax(theirs, axis=1)
-        wrong |= differ & (best[:, 1] - best[:, 0] > 1e-12)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise ModelParityError(
-            f"{model} does not predict what {library} predicts, first in row {first} of "
-            f"{len(rows)}: {rows[first].tolist()} gives {ours[first].tolist()} here and "
-            f"{theirs[first].tolist()} there; please report it"
-        )
-
-
-def _parents(nodes: Nodes) -> NDArray[np.int64]:
-    parent = np.full(len(nodes.left), -1, dtype=np.int64)
-    inner = np.flatnonzero(nodes.left >= 0)
-    parent[nodes.left[inner]] = inner
-    parent[nodes.right[inner]] = inner
-    return parent
-
-
-def _reaching(
-    nodes: Nodes, parent: NDArray[np.int64], node: int, start: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return `start`, changed where needed to be led to `node`."""
-    interval: dict[int, tuple[float, float]] = {}
-    child, above = node, int(parent[node])
-    while above >= 0:
-        feature, cut = int(nodes.feature[above]), float(nodes.cut[above])
-        low, high = interval.get(feature, (-np.inf, np.inf))
-        if nodes.left[above] == child:
-            interval[feature] = low, min(high, cut)
-        else:
-            interval[feature] = max(low, cut), high
-        child, above = above, int(parent[above])
-    row = start.copy()
-    for feature, (low, high) in interval.items():
-        if not low < row[feature] <= high:
-            row[feature] = _between(low, high)
-    return row
-
-
-def _between(low: float, high: float) -> float:
-    if np.isneginf(low):
-        return high
-    if np.isposinf(high):
-        return low + 1.0 if low + 1.0 > low else float(np.nextafter(low, np.inf))
-    middle = 0.5 * low + 0.5 * high
-    return middle if low < middle <= high else high
-
-
-def _neighbours(threshold: float, cut: float) -> list[float]:
-    narrow = np.float32(threshold)
-    return [
-        threshold,
-        float(np.nextafter(threshold, -np.inf)),
-        float(np.nextafter(threshold, np.inf)),
-        float(narrow),
-        float(np.nextafter(narrow, np.float32(-np.inf))),
-        float(np.nextafter(narrow, np.float32(np.inf))),
-        cut,
-        float(np.nextafter(cut, np.inf)),
-    ]
