@@ -12,6 +12,7 @@ from sondage.answer import Answer, load_answer
 from sondage.ask import ask
 from sondage.errors import (
     DataError,
+    ForeignModelWarning,
     InternalError,
     MissingDependencyError,
     ModelError,
@@ -23,7 +24,7 @@ from sondage.errors import (
     SpaceError,
 )
 from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
-from sondage.models import Model, as_model
+from sondage.models import Model, as_model, ensemble
 from sondage.questions import Question, fixed_label, near, prediction_risky, require
 from sondage.report import Section
 from sondage.space import Categorical, Continuous, Fixed, Integer, Space
@@ -39,6 +40,7 @@ __all__ = [
     "Cycle",
     "DataError",
     "Fixed",
+    "ForeignModelWarning",
     "Integer",
     "InternalError",
     "Kernel",
@@ -61,6 +63,7 @@ __all__ = [
     "as_model",
     "ask",
     "build_info",
+    "ensemble",
     "fixed_label",
     "load_answer",
     "near",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from sondage import _core
+from sondage._evaluation import Evaluation
 from sondage.errors import QuestionError
 from sondage.frames import plain, to_matrix
 
@@ -69,10 +70,9 @@ class Question(ABC):
         DataError
             If the frame lacks a column or holds a missing or infinite value.
         ModelError
-            If a model reads columns that the space does not have.
+            If a model reads columns that the space does not have, or fails.
         """
-        energy = self._energy(space)
-        return energy.evaluate(to_matrix(frame, space.columns))
+        return self._on(space)(to_matrix(frame, space.columns))
 
     def gradient(
         self, array: NDArray[np.float64], space: Space | None = None
@@ -82,8 +82,9 @@ class Question(ABC):
         Parameters
         ----------
         array : ndarray, shape (rows, free columns)
-        space : Space
-            Names the free columns and holds the values of the fixed ones.
+        space : Space, optional
+            Names the free columns and holds the values of the fixed ones. None: all columns of the
+            question's model, in its order, are free.
 
         Returns
         -------
@@ -92,7 +93,7 @@ class Question(ABC):
         Raises
         ------
         QuestionError
-            If a model has no gradient, or no space is given.
+            If a model has no gradient, or no space is given for several models or none.
         DataError
             If the array has another number of columns.
         """
@@ -103,7 +104,7 @@ class Question(ABC):
                     "Conditional, RandomWalk or MALA(drift='closed_form')"
                 )
         if space is None:
-            raise QuestionError("gradient needs space= for a question without models")
+            space = self._everywhere(array)
         lower, upper = space._lower_upper()
         free = np.flatnonzero(lower < upper)
         rows = to_matrix(array, None, len(free), what="array")
@@ -150,23 +151,52 @@ class Question(ABC):
 
     def _energy(self, space: Space) -> _core.Energy:
         """G on a space, for the core."""
+        return self._on(space).energy
+
+    def _on(self, space: Space) -> Evaluation:
+        """G on a space."""
         lower, upper = space._lower_upper()
-        models = self.models
-        number = {id(model): index for index, model in enumerate(models)}
-        losses: list[tuple[float, int, _core.Loss]] = []
+        models: list[Model] = []
+        number: dict[int, int] = {}
+        losses: list[tuple[float, int, int, _core.Loss]] = []
         localizers: list[_core.Localizer] = []
         for weight, term in self.terms:
             if weight == 0.0:
                 continue
-            losses += [(weight, number[id(model)], loss) for model, loss in term.losses()]
+            for share, model, node, loss in term.losses():
+                if id(model) not in number:
+                    number[id(model)] = len(models)
+                    models.append(model)
+                losses.append((weight * share, number[id(model)], node, loss))
             localizers += term.localizers(weight, space)
-        return _core.Energy(
+        columns = [model.sampled_columns(space) for model in models]
+        energy = _core.Energy(
             lower=lower,
             upper=upper,
-            models=[model._core for model in models],
-            columns=[model.columns_in(space) for model in models],
+            models=[model._graph() for model in models],
+            columns=columns,
             terms=losses,
             localizers=localizers,
+        )
+        return Evaluation.of(energy, models, columns)
+
+    def _everywhere(self, array: NDArray[np.float64]) -> Space:
+        """Return a space of the columns of the question's one model, wide enough for the rows."""
+        from sondage.columns import Continuous
+        from sondage.space import Space
+
+        if len(self.models) != 1:
+            raise QuestionError(
+                f"gradient needs space= for a question about {len(self.models)} models"
+            )
+        model = self.models[0]
+        names = model.feature_names or tuple(f"x{j}" for j in range(model.n_features))
+        rows = to_matrix(array, None, len(names), what="array")
+        return Space(
+            {
+                name: Continuous(float(rows[:, j].min()) - 1.0, float(rows[:, j].max()) + 1.0)
+                for j, name in enumerate(names)
+            }
         )
 
     def _checks(self) -> list[tuple[Model, object | Band]]:
@@ -193,8 +223,8 @@ class Term(Question):
     def words(self, weight: float) -> str:
         """Say what the term wants, in a clause that follows "rows where"."""
 
-    def losses(self) -> list[tuple[Model, _core.Loss]]:
-        """Return the losses of model outputs."""
+    def losses(self) -> list[tuple[float, Model, int, _core.Loss]]:
+        """Return the losses: their share, of which model, of which node of its graph."""
         return []
 
     def localizers(self, weight: float, space: Space) -> list[_core.Localizer]:  # noqa: ARG002

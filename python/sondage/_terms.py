@@ -14,6 +14,7 @@ from sondage.errors import QuestionError
 
 if TYPE_CHECKING:
     from sondage.models import Model
+    from sondage.models._graph import Head
     from sondage.space import Space
 
 __all__ = ["Distance", "FixedLabel", "PredictionRisky", "Require"]
@@ -35,17 +36,22 @@ class FixedLabel(Term):
         """The model that is asked."""
         return (self.model,)
 
-    def losses(self) -> list[tuple[Model, Loss]]:
-        """Return the loss of the model's outputs."""
-        if self.model.classes is None:
+    def losses(self) -> list[tuple[float, Model, int, Loss]]:
+        """Return the loss of the model's outputs, or of each of an ensemble's."""
+        return [(share, model, *self._loss(model)) for share, model in self.model.members]
+
+    def _loss(self, model: Model) -> tuple[int, Loss]:
+        if model.classes is None:
             lower, upper = _as_band(self.label)
-            return [(self.model, Loss.band(lower, upper, self.scale))]
-        index = self.model.label_index(self.label)
-        if self.loss == "cross_entropy":
-            return [(self.model, Loss.cross_entropy(index))]
+            return _node(model, "score"), Loss.band(lower, upper, self.scale)
+        index = model.label_index(self.label)
         if self.loss == "hinge":
-            return [(self.model, Loss.hinge(index))]
-        return [(self.model, Loss.squared(index, self.scale))]
+            return hinge(model, index)
+        if self.loss == "squared":
+            return _node(model, "proba"), Loss.squared(index, self.scale)
+        if model._head("log_proba") is not None:
+            return _node(model, "log_proba"), Loss.negative_log(index)
+        return _node(model, "proba"), Loss.cross_entropy(index)
 
     def checks(self) -> list[tuple[Model, object | Band]]:
         """Return the label or band; nothing for a single number, which is only come near."""
@@ -61,7 +67,7 @@ class FixedLabel(Term):
             return weighted(weight, clause, f"half the squared distance to it{unit}")
         penalty = {
             "cross_entropy": "minus the logarithm of its probability",
-            "hinge": "by how much its probability falls short of leading by 1",
+            "hinge": "by how much its score falls short of leading by 1",
             "squared": f"the squared gap between its probability and 1{unit}",
         }[self.loss]
         return weighted(weight, f"{self.model.name} predicts {self.label!r}", penalty)
@@ -87,11 +93,16 @@ class PredictionRisky(Term):
         """The model that is asked."""
         return (self.model,)
 
-    def losses(self) -> list[tuple[Model, Loss]]:
-        """Return the loss of the model's outputs."""
+    def losses(self) -> list[tuple[float, Model, int, Loss]]:
+        """Return the loss of the model's outputs, or of each of an ensemble's."""
+        return [(share, model, *self._loss(model)) for share, model in self.model.members]
+
+    def _loss(self, model: Model) -> tuple[int, Loss]:
         if self.entropy:
-            return [(self.model, Loss.negative_entropy())]
-        return [(self.model, Loss.level(1, self.level, self.r))]
+            return _node(model, "proba"), Loss.negative_entropy()
+        # A margin is one number; scores that are probabilities come in pairs.
+        index = model._width(self.output) - 1
+        return _node(model, self.output), Loss.level(index, self.level, self.r)
 
     def words(self, weight: float) -> str:
         """Say what the term wants."""
@@ -99,7 +110,8 @@ class PredictionRisky(Term):
             clause = f"{self.model.name} is as undecided between its classes as possible"
             return weighted(weight, clause, "the negative entropy of its probabilities")
         label = self.model.classes[1] if self.model.classes is not None else None
-        clause = f"{self.model.name} gives {label!r} a probability near {self.level:.10g}"
+        what = "probability" if self.output == "proba" else "score"
+        clause = f"{self.model.name} gives {label!r} a {what} near {self.level:.10g}"
         power = {1.0: "the distance to it", 2.0: "the squared distance to it"}.get(
             self.r, f"the distance to it, to the power {self.r:.10g}"
         )
@@ -165,11 +177,13 @@ class Require(Term):
         """The model that is asked."""
         return (self.model,)
 
-    def losses(self) -> list[tuple[Model, Loss]]:
-        """Return the requirement on the model's outputs."""
-        if self.model.classes is None:
-            return [(self.model, Loss.require_band(*_as_band(self.target)))]
-        return [(self.model, Loss.require_label(self.model.label_index(self.target)))]
+    def losses(self) -> list[tuple[float, Model, int, Loss]]:
+        """Return the requirement on the model's outputs; of an ensemble, on their mean."""
+        model = self.model
+        if model.classes is None:
+            return [(1.0, model, _node(model, "score"), Loss.require_band(*_as_band(self.target)))]
+        index = model.label_index(self.target)
+        return [(1.0, model, _node(model, "decision"), Loss.require_label(index))]
 
     def checks(self) -> list[tuple[Model, object | Band]]:
         """Return the required label or band."""
@@ -191,6 +205,30 @@ class Require(Term):
 
     def __repr__(self) -> str:
         return f"require({self.model.name}, {_shown(self.target)})"
+
+
+def hinge(model: Model, index: int) -> tuple[int, Loss]:
+    """Return the hinge that wants a class to lead by 1: max(0, 1 - s·z) of a margin z (MATH 2).
+
+    With a score for each class, z is the score's lead over the largest other; one-vs-one scores
+    are taken by their votes and sums.
+    """
+    if model._width("margins"):
+        return _node(model, "margins"), Loss.hinge(index)
+    width = model._width("score")
+    if width == 1:
+        return _node(model, "score"), Loss.margin(index == 1)
+    head: Head = "decision"
+    if model.classes is not None and width == len(model.classes):
+        head = "score"
+    return _node(model, head), Loss.hinge(index)
+
+
+def _node(model: Model, head: Head) -> int:
+    node = model._head(head)
+    if node is None:
+        raise QuestionError(f"{model.name} has no {head} that a question could be about")
+    return node
 
 
 def _as_band(label: object | Band) -> Band:

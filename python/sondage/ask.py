@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 
 from sondage._core import Energy, Run, build_info
+from sondage._evaluation import Evaluation, advance_by_asking
 from sondage._recheck import recheck
 from sondage.answer import Answer, Status
-from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
-from sondage.frames import plain, to_matrix
+from sondage.errors import DataError, ModelError, QuestionError, SamplingError, SpaceError
+from sondage.frames import listed, plain, to_matrix
 from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
 from sondage.questions import Question
 from sondage.run_statistics import KernelStatistics, RunStatistics
@@ -71,7 +72,7 @@ def ask(
     kernel : kernel or "auto"
         "auto" takes a `Cycle` of one exact sweep (`Conditional`) and four long joint steps where
         the question allows exact conditional draws, else `MALA` where it has a gradient, else
-        `RandomWalk`.
+        `RandomWalk`; `RandomWalk` alone asks models that only their own library evaluates.
     warmup : int, optional
         Steps before the first kept row. None: 200 where each step holds an exact sweep of
         all columns, else 1000.
@@ -136,8 +137,9 @@ def ask(
     space.sampleable()
     if not space.free:
         raise SpaceError(f"every column of the space is fixed ({space!r}); nothing can be sampled")
-    energy = question._energy(space)
-    chosen, reason = choose_kernel(kernel, energy)
+    evaluation = question._on(space)
+    energy = evaluation.energy
+    chosen, reason = choose_kernel(kernel, energy, evaluation.outside)
     steps = default_warmup(chosen) if warmup is None else _whole("warmup", warmup, 0)
     settings = Settings(
         draws=draws,
@@ -167,12 +169,15 @@ def ask(
         thin=thin,
         boundary=boundary,
         threads=threads,
-        start=None if start is None else _start(start, space, energy, chains),
+        start=None if start is None else _start(start, space, evaluation, chains),
     )
     status: Status
     failure: SamplingError | None = None
     try:
-        status = _advance(run, began + limit, progress)
+        if evaluation.calls:
+            status = advance_by_asking(run, evaluation, began + limit, progress)
+        else:
+            status = _advance(run, began + limit, progress)
     except KeyboardInterrupt:
         if on_interrupt == "raise":
             raise
@@ -233,13 +238,20 @@ def seed_key(seed: int | np.random.SeedSequence | None) -> tuple[int, bytes]:
     return entropy, words.astype("<u4").tobytes()
 
 
-def choose_kernel(kernel: object, energy: Energy) -> tuple[Kernel, str]:
-    """Return the kernel to use, and why."""
+def choose_kernel(
+    kernel: object, energy: Energy, outside: tuple[str, ...] = ()
+) -> tuple[Kernel, str]:
+    """Return the kernel to use, and why; `outside` names the models that the core leaves out."""
     if isinstance(kernel, _KERNELS):
         return kernel, "asked for"
     if kernel != "auto":
         raise SamplingError(
             f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Mixture or Cycle"
+        )
+    if outside:
+        return RandomWalk(), (
+            f"the own library of {listed(outside)} gives outputs and nothing else: one batched "
+            "call a step for all chains"
         )
     if energy.stepwise and energy.differentiable:
         return Conditional(), (
@@ -252,7 +264,7 @@ def choose_kernel(kernel: object, energy: Energy) -> tuple[Kernel, str]:
             "each such sweep, cheap beside it, carry chains between regions that differ in several "
             "columns at once"
         )
-    if energy.differentiable:
+    if energy.differentiable and energy.sloped:
         return MALA(), "the question has a gradient"
     return RandomWalk(), "the question has neither exact conditional draws nor a gradient"
 
@@ -300,7 +312,9 @@ def _statistics(result: dict[str, Any]) -> RunStatistics:
     )
 
 
-def _start(start: FrameLike, space: Space, energy: Energy, chains: int) -> NDArray[np.float64]:
+def _start(
+    start: FrameLike, space: Space, evaluation: Evaluation, chains: int
+) -> NDArray[np.float64]:
     try:
         rows = to_matrix(start, space.columns, what="start")
     except DataError as error:
@@ -316,7 +330,10 @@ def _start(start: FrameLike, space: Space, energy: Energy, chains: int) -> NDArr
             f"row {row} of start lies outside the space: column {space.columns[column]!r} is "
             f"{rows[row, column]} and must be in [{lower[column]}, {upper[column]}]"
         )
-    finite = np.isfinite(energy.evaluate(rows))
+    try:
+        finite = np.isfinite(evaluation(rows))
+    except ModelError as error:
+        raise SamplingError(f"start cannot be used: {error}") from (error.__cause__ or error)
     if not finite.all():
         row = int(np.argmin(finite))
         raise SamplingError(
@@ -335,7 +352,8 @@ def _versions(question: Question) -> dict[str, str]:
     }
     for model in question.models:
         library, _, version = model.library.rpartition(" ")
-        versions[library] = version
+        if library:
+            versions[library] = version
     return versions
 
 

@@ -40,8 +40,11 @@ def fixed_label(
         For a classifier one of its classes. For a regressor a number or a band, of which one end
         may be infinite.
     loss : {"cross_entropy", "hinge", "squared"}
-        For a classifier: −log p, max(0, 1 − (p − largest other p)) or ((1 − p)/scale)², where p is
-        the label's probability. A regressor always has ½ (distance/scale)².
+        For a classifier: −log p, max(0, 1 − s·z) or ((1 − p)/scale)², where p is the label's
+        probability, from logits where there are any and never floored, z the margin and s = ±1 its
+        wanted sign; where every class has a score, s·z is the label's lead over the largest other.
+        A classifier without probabilities has the hinge for "cross_entropy". A regressor always
+        has ½ (distance/scale)².
     scale : float
         What the residual is divided by; only for "squared" and for regressors.
 
@@ -64,6 +67,10 @@ def fixed_label(
     if model.classes is not None:
         if loss != "squared" and scale != 1.0:
             raise QuestionError(f"scale={scale!r} has no meaning with loss={loss!r}; leave it out")
+        if loss == "cross_entropy" and not model.has_proba:
+            loss = "hinge"
+        if loss == "squared":
+            _require_proba(model, "loss='squared'")
         return FixedLabel(model, model.classes[model.label_index(label)], loss, scale)
     if loss == "hinge":
         raise QuestionError(f"loss='hinge' is for classifiers; {model.name} is a regressor")
@@ -86,13 +93,14 @@ def prediction_risky(
     model : Model
         A classifier; with a level, one with two classes.
     level : float
-        In [0, 1]: the probability of the second class that is looked for, |p − level|^r.
+        The probability of the second class that is looked for, |p − level|^r, in [0, 1]; or its
+        score.
     r : float
         Power, above zero.
     entropy : bool
         Instead of a level: Σ_k p_k log p_k, lowest where all classes are equally probable.
     output : {"proba", "score"}
-        What the level is on; the scores of trees are their probabilities.
+        What the level is on; the scores of forests are their probabilities.
 
     Raises
     ------
@@ -113,13 +121,16 @@ def prediction_risky(
     if entropy:
         if level != 0.5 or r != 2.0:
             raise QuestionError("level and r have no meaning with entropy=True; leave them out")
+        _require_proba(model, "entropy=True")
         return PredictionRisky(model, 0.5, 2.0, True, "proba")
     if len(model.classes) != 2:
         raise QuestionError(
             f"{model.name} has {len(model.classes)} classes and level= needs two; use entropy=True"
         )
-    if not 0.0 <= level <= 1.0:
-        raise QuestionError(f"level={level!r} must be a probability, between 0 and 1")
+    if output == "proba":
+        _require_proba(model, "output='proba'")
+        if not 0.0 <= level <= 1.0:
+            raise QuestionError(f"level={level!r} must be a probability, between 0 and 1")
     if r <= 0.0:
         raise QuestionError(f"r={r!r} must be above zero")
     return PredictionRisky(model, level, r, False, output)
@@ -203,6 +214,14 @@ def _require_model(model: object) -> None:
     if not isinstance(model, Model):
         raise QuestionError(
             f"a sondage.Model is needed, not {type(model).__name__}; as_model imports one"
+        )
+
+
+def _require_proba(model: Model, what: str) -> None:
+    if not model.has_proba:
+        raise QuestionError(
+            f"{what} needs probabilities, and {model.name} has none: ask by its score "
+            "(output='score', loss='hinge')"
         )
 
 

@@ -104,6 +104,7 @@ class TestKernels:
         class Energy:
             def __init__(self, stepwise: bool, differentiable: bool) -> None:
                 self.stepwise, self.differentiable = stepwise, differentiable
+                self.sloped = True
 
         cycle = Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
         assert choose_kernel("auto", Energy(True, False))[0] == cycle

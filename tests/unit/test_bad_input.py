@@ -65,10 +65,10 @@ CASES = {
         DataError,
         "column 'flavanoids' of the frame is nan in row 5; every value must be a finite number",
     ),
-    "NaN in the frame to predict": (
-        lambda: MODEL.predict(HOLE),
+    "infinity in the frame to predict": (
+        lambda: MODEL.predict(HOLE.with_columns(pl.col("flavanoids").fill_null(float("inf")))),
         DataError,
-        "column 'flavanoids' of the frame is nan in row 5",
+        "column 'flavanoids' of the frame is inf in row 5",
     ),
     "bounds upside down": (
         lambda: Space.from_frame(FRAME, bounds={"color": (13, 1)}),
