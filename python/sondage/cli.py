@@ -17,7 +17,7 @@ from sondage.errors import SondageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sondage.bench import BenchResult
+    from sondage.bench import BenchResult, ModelsResult
     from sondage.demo import DemoResult
 
 __all__ = ["main"]
@@ -175,28 +175,52 @@ def _bench(name: str | None, file: Path | None) -> int:
     return OK
 
 
-def _show_bench(result: BenchResult) -> None:
+def _show_bench(result: BenchResult | ModelsResult) -> None:
+    from sondage.bench import BenchResult
+
     machine = result.machine
     print(f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}")
-    _print_table(
-        ["", "chains", "threads", "µs a step", "min ESS/s", "× per step", "× per ESS", "exact"],
-        [
-            [
-                row.name,
-                str(row.chains),
-                str(row.threads),
-                _text.number(row.step_us, 3),
-                _text.number(row.ess_per_second, 3),
-                _text.number(row.per_step, 3),
-                _text.number(row.per_ess, 3),
-                "yes" if row.exact else "no",
-            ]
-            for row in result.rows
-        ],
-        title=result.name,
-    )
+    if isinstance(result, BenchResult):
+        header, cells = _kernels_table(result)
+    else:
+        header, cells = _models_table(result)
+    _print_table(header, cells, title=result.name)
     for note in result.notes:
         print(note)
+
+
+def _kernels_table(result: BenchResult) -> tuple[list[str], list[list[str]]]:
+    header = ["", "chains", "threads", "µs a step", "min ESS/s", "× per step", "× per ESS", "exact"]
+    cells = [
+        [
+            row.name,
+            str(row.chains),
+            str(row.threads),
+            _text.number(row.step_us, 3),
+            _text.number(row.ess_per_second, 3),
+            _text.number(row.per_step, 3),
+            _text.number(row.per_ess, 3),
+            "yes" if row.exact else "no",
+        ]
+        for row in result.rows
+    ]
+    return header, cells
+
+
+def _models_table(result: ModelsResult) -> tuple[list[str], list[list[str]]]:
+    header = ["", "rows", "by", "µs a row", "× fastest peer", "rows that agree"]
+    cells = [
+        [
+            row.case,
+            f"{row.rows:,}",
+            row.name,
+            _text.number(row.row_us, 3),
+            _text.number(row.over_fastest_peer, 3),
+            f"{100 * row.agreeing:.1f} %",
+        ]
+        for row in result.rows
+    ]
+    return header, cells
 
 
 def _doctor() -> int:

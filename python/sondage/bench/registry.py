@@ -6,17 +6,19 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sondage import _core
-from sondage.bench import wine
+from sondage.bench import models, wine
 from sondage.errors import SondageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sondage.bench.result import BenchResult
+    from sondage.bench.result import BenchResult, ModelsResult
 
 __all__ = ["BENCHES", "require_release", "run"]
 
-BENCHES: Mapping[str, Callable[[], BenchResult]] = MappingProxyType({"wine": wine.run})
+BENCHES: Mapping[str, Callable[[], BenchResult | ModelsResult]] = MappingProxyType(
+    {"wine": wine.run, "models": models.run}
+)
 
 
 def require_release(build: Mapping[str, str]) -> None:
@@ -41,7 +43,7 @@ def require_release(build: Mapping[str, str]) -> None:
         )
 
 
-def run(name: str) -> BenchResult:
+def run(name: str) -> BenchResult | ModelsResult:
     """Run one benchmark in this process.
 
     Parameters

@@ -17,7 +17,7 @@ from sondage.doctor import versions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BenchResult", "Machine", "Measurement", "timed"]
+__all__ = ["BenchResult", "Evaluation", "Machine", "Measurement", "ModelsResult", "timed"]
 
 T = TypeVar("T")
 
@@ -120,6 +120,66 @@ class BenchResult:
 
     @classmethod
     def now(cls, name: str, rows: tuple[Measurement, ...], notes: tuple[str, ...]) -> BenchResult:
+        """Add machine, build and time to rows."""
+        return cls(
+            name=name,
+            command=f"sondage bench {name}",
+            rows=rows,
+            notes=notes,
+            machine=Machine.here(),
+            build=_core.build_info(),
+            versions=versions(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values for JSON."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One library's evaluation of one model.
+
+    Parameters
+    ----------
+    case : str
+        The model.
+    name : str
+        Who evaluated it.
+    rows : int
+        Rows of one call.
+    row_us : float
+        Microseconds per row, the call included: the least of many rounds.
+    over_fastest_peer : float
+        How many times faster than the fastest peer of the same case and number of rows.
+    agreeing : float
+        Share of the rows in which the probability is ours to 1e-5.
+    """
+
+    case: str
+    name: str
+    rows: int
+    row_us: float
+    over_fastest_peer: float
+    agreeing: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsResult:
+    """All evaluations of one benchmark with the circumstances, as in `BenchResult`."""
+
+    name: str
+    command: str
+    rows: tuple[Evaluation, ...]
+    notes: tuple[str, ...]
+    machine: Machine
+    build: dict[str, str]
+    versions: dict[str, str]
+    created: str
+
+    @classmethod
+    def now(cls, name: str, rows: tuple[Evaluation, ...], notes: tuple[str, ...]) -> ModelsResult:
         """Add machine, build and time to rows."""
         return cls(
             name=name,
