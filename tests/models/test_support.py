@@ -18,7 +18,6 @@ from sondage.models import _registry, as_model
 from sondage.models._adapter import Adapter
 from sondage.models.support import BEGIN, END, main, support_matrix, with_matrix
 
-PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 ADAPTERS = {f"{adapter.family}: {adapter.classes[0]}": adapter for adapter in _registry.adapters()}
 
 RNG = np.random.default_rng(0)
@@ -34,12 +33,6 @@ def one_thread() -> Iterator[None]:
     """Small fits and many other tests: more threads would only get in each other's way."""
     with threadpool_limits(1):
         yield
-
-
-def test_the_page_shows_the_matrix() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert with_matrix(text) == text, "run python -m sondage.models.support docs/models.md"
-    assert support_matrix() in text
 
 
 def test_the_matrix_is_printed_and_written(
