@@ -38,6 +38,8 @@ pub struct Energy {
     places: Vec<Place>,
     /// Values of all models' nodes.
     n_values: usize,
+    /// Whether every term reads trees directly, so that nothing else has to be computed.
+    direct: bool,
     foreign: Vec<ForeignNode>,
     /// Trees cut down to the box: what the samplers evaluate.
     forest: Forest,
@@ -139,6 +141,7 @@ impl Energy {
                     .collect()
             })
             .collect::<Vec<_>>();
+        let direct = programs.iter().all(Program::trivial);
         let forest = compile(&parts, &programs, parts.bounds.lowers(), parts.bounds.uppers(), &kinks)?;
         Ok(Self {
             foreign: foreign::nodes(&parts.models, &programs),
@@ -146,6 +149,7 @@ impl Energy {
             programs,
             places,
             n_values,
+            direct,
             forest,
             everywhere: OnceLock::new(),
             level: Level::detect(),
@@ -347,7 +351,7 @@ impl Energy {
     ) {
         let Workspace { sweep, slice, values, .. } = workspace;
         self.forest.slice(self.level, column, x, sweep, slice);
-        if self.programs.iter().all(Program::trivial) {
+        if self.direct {
             dispatch(self.level, OnSlice { energy: self, slice, energies });
             return;
         }
@@ -377,6 +381,9 @@ impl Energy {
         foreign: &[Lanes<f64>],
         values: &mut Vec<Lanes<f64>>,
     ) {
+        if self.direct {
+            return;
+        }
         values.resize(self.n_values, Lanes::splat(0.0));
         let mut first = 0;
         for ((program, model), columns) in
