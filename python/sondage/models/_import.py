@@ -233,4 +233,5 @@ def _snake_case(obj: object) -> str:
 
 
 def _identifier(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower() or "model"
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return words.lower() or "model"
