@@ -252,6 +252,18 @@ fn guided(
 }
 
 impl Energy {
+    /// Order of magnitude of what a model's first output can differ by.
+    fn output_scale(&self, model: usize) -> f64 {
+        let Some((_, ensemble)) = self.parts().models[model].ensembles().next() else { return 1.0 };
+        let parts = ensemble.parts();
+        let (low, high) = parts
+            .value
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
+        let spread = (high - low) * parts.roots.len() as f64 / parts.divisor;
+        if spread.is_finite() && spread > 0.0 { spread / 10.0 } else { 1.0 }
+    }
+
     /// The question with every hard edge turned into a slope towards it.
     fn graded(&self) -> Result<Energy> {
         let terms = self

@@ -1,10 +1,12 @@
 //! `G(x) = Σ_i w_i loss_i(outputs of models) + Σ_j localizer_j(x)` on a box, eight rows at a time.
 
+mod compile;
 mod lanes;
 mod rows;
 
 use std::sync::{Arc, OnceLock};
 
+use compile::compile;
 use lanes::{AtSums, ModelsPart, OnSlice};
 
 use super::foreign::{self, ForeignNode};
@@ -13,7 +15,7 @@ use super::loss::Term;
 use super::program::{Place, Program, SlotOutputs, add_cotangents};
 use crate::error::{Error, Result};
 use crate::model::Graph;
-use crate::model::tree::{Forest, Member, Slice, SmoothState, SweepState};
+use crate::model::tree::{Forest, Slice, SmoothState, SweepState};
 use crate::simd::{LANES, Lanes, Level, dispatch};
 use crate::space::Bounds;
 
@@ -229,18 +231,6 @@ impl Energy {
         &self.parts
     }
 
-    /// Order of magnitude of what a model's first output can differ by.
-    pub(crate) fn output_scale(&self, model: usize) -> f64 {
-        let Some((_, ensemble)) = self.parts.models[model].ensembles().next() else { return 1.0 };
-        let parts = ensemble.parts();
-        let (low, high) = parts
-            .value
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-        let spread = (high - low) * parts.roots.len() as f64 / parts.divisor;
-        if spread.is_finite() && spread > 0.0 { spread / 10.0 } else { 1.0 }
-    }
-
     pub(crate) fn terms(&self) -> &[Term] {
         &self.parts.terms
     }
@@ -395,22 +385,4 @@ impl Energy {
             first += program.foreign_width(model);
         }
     }
-}
-
-fn compile(
-    parts: &Parts,
-    programs: &[Program],
-    lower: &[f64],
-    upper: &[f64],
-    kinks: &[Vec<f64>],
-) -> Result<Forest> {
-    let mut members = Vec::new();
-    for ((program, model), columns) in programs.iter().zip(&parts.models).zip(&parts.columns) {
-        for (node, ensemble) in model.ensembles() {
-            if program.trees.iter().any(|&(i, _)| i == node) {
-                members.push(Member { model: ensemble, columns });
-            }
-        }
-    }
-    Forest::new(&members, lower, upper, kinks)
 }
