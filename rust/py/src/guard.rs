@@ -9,7 +9,16 @@ use crate::errors::{named, to_python};
 
 /// Runs `work` with the GIL released. A panic becomes `InternalError`.
 pub(crate) fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
+    settled(py, py.detach(|| catch_unwind(AssertUnwindSafe(work))))
+}
+
+/// [`detached`] for work of a few microseconds, which keeps the GIL.
+pub(crate) fn attached<T>(py: Python<'_>, work: impl FnOnce() -> Result<T>) -> PyResult<T> {
+    settled(py, catch_unwind(AssertUnwindSafe(work)))
+}
+
+fn settled<T>(py: Python<'_>, outcome: std::thread::Result<Result<T>>) -> PyResult<T> {
+    match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(to_python(py, &error)),
         Err(panic) => {

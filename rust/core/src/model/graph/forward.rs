@@ -1,7 +1,10 @@
 //! Values and gradients of many rows: what predictions and checks ask for.
 
-use super::op::{Graph, Op};
+use std::sync::{Arc, Mutex};
+
+use super::op::{Graph, Node, Op};
 use crate::error::{Error, Result};
+use crate::model::TreeEnsemble;
 use crate::model::tree::fill_lanes;
 use crate::simd::{LANES, Lanes, Level, Op as Work, Simd, dispatch};
 
@@ -13,23 +16,9 @@ impl Graph {
     /// [`Error::Model`] for a node that does not exist or needs outputs of another library, [`Error::Data`]
     /// for rows of another width.
     pub fn forward(&self, rows: &[f64], node: usize) -> Result<Vec<f64>> {
-        let n = self.check(rows, node)?;
-        let width = self.nodes[node].width;
-        let mut out = vec![0.0; n * width];
-        if let Op::Trees(ensemble) = &self.nodes[node].op {
-            ensemble.predict(rows, &mut out);
-            return Ok(out);
-        }
-        let mut batch = Batch::new(self, rows, node);
-        let offset = self.nodes[node].offset;
-        for (block, out) in out.chunks_mut(LANES * width).enumerate() {
-            batch.evaluate(block);
-            for (lane, out) in out.chunks_exact_mut(width).enumerate() {
-                for (out, value) in out.iter_mut().zip(&batch.values[offset..]) {
-                    *out = value[lane];
-                }
-            }
-        }
+        let route = Route::new(self, node)?;
+        let mut out = vec![0.0; route.n_rows(self, rows)? * self.nodes[node].width];
+        route.forward(self, rows, &mut out, &mut Scratch::default());
         Ok(out)
     }
 
@@ -38,18 +27,20 @@ impl Graph {
     /// # Errors
     /// As [`Graph::forward`]; [`Error::Data`] when the cotangents are not `n × width`.
     pub fn vjp(&self, rows: &[f64], node: usize, cotangent: &[f64]) -> Result<Vec<f64>> {
-        let n = self.check(rows, node)?;
+        let route = Route::new(self, node)?;
+        let n = route.n_rows(self, rows)?;
         let width = self.nodes[node].width;
         if cotangent.len() != n * width {
             return Err(Error::Data(format!("{} cotangents for {n} rows of {width}", cotangent.len())));
         }
         let d = self.n_columns();
-        let mut batch = Batch::new(self, rows, node);
+        let mut values = Scratch::default();
+        route.trees(self, rows, &mut values);
         let mut cotangents = vec![Lanes::splat(0.0); self.size()];
         let mut scratch = Vec::new();
         let mut out = vec![0.0; n * d];
         for (block, out) in out.chunks_mut(LANES * d).enumerate() {
-            batch.evaluate(block);
+            route.block(self, rows, block, &mut values);
             cotangents.fill(Lanes::splat(0.0));
             let given = &cotangent[block * LANES * width..];
             for lane in 0..out.len() / d {
@@ -57,7 +48,7 @@ impl Graph {
                     cotangents[self.nodes[node].offset + k][lane] = given[lane * width + k];
                 }
             }
-            self.reverse(Level::detect(), &batch.order, &batch.values, &mut cotangents, &mut scratch);
+            self.reverse(Level::detect(), &route.order, &values.lanes, &mut cotangents, &mut scratch);
             for (lane, out) in out.chunks_exact_mut(d).enumerate() {
                 for (out, g) in out.iter_mut().zip(&cotangents) {
                     *out = g[lane];
@@ -85,64 +76,146 @@ impl Graph {
     ) {
         dispatch(level, Reverse { graph: self, order, values, cotangents, scratch });
     }
+}
 
-    fn check(&self, rows: &[f64], node: usize) -> Result<usize> {
-        if node >= self.nodes.len() {
-            return Err(Error::Model(format!("node {node} of a model graph of {}", self.nodes.len())));
+/// A node of a graph, ready for many calls.
+#[derive(Debug)]
+pub struct Evaluator {
+    graph: Arc<Graph>,
+    route: Route,
+    /// Of calls that are over.
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+impl Evaluator {
+    /// # Errors
+    /// [`Error::Model`] for a node that does not exist or needs outputs of another library.
+    pub fn new(graph: Arc<Graph>, node: usize) -> Result<Self> {
+        let route = Route::new(&graph, node)?;
+        Ok(Self { graph, route, scratch: Mutex::new(Vec::new()) })
+    }
+
+    pub fn n_columns(&self) -> usize {
+        self.graph.n_columns()
+    }
+
+    /// Entries of the node.
+    pub fn width(&self) -> usize {
+        self.graph.nodes[self.route.node].width
+    }
+
+    /// As [`Graph::forward`], into `out`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when `rows` or `out` has another size.
+    pub fn forward(&self, rows: &[f64], out: &mut [f64]) -> Result<()> {
+        let n = self.route.n_rows(&self.graph, rows)?;
+        if out.len() != n * self.width() {
+            return Err(Error::Data(format!("{} outputs for {n} rows of {}", out.len(), self.width())));
         }
-        if self.needed(&[node]).iter().any(|&i| matches!(self.nodes[i].op, Op::Foreign { .. })) {
+        let kept = self.scratch.lock().ok().and_then(|mut kept| kept.pop());
+        let mut scratch = kept.unwrap_or_default();
+        self.route.forward(&self.graph, rows, out, &mut scratch);
+        if let Ok(mut kept) = self.scratch.lock() {
+            kept.push(scratch);
+        }
+        Ok(())
+    }
+}
+
+/// The nodes that one node needs.
+#[derive(Debug)]
+struct Route {
+    node: usize,
+    order: Vec<usize>,
+    /// Whether any of them reads the row other than through trees.
+    reads_row: bool,
+}
+
+/// What evaluation writes to.
+#[derive(Debug, Default)]
+struct Scratch {
+    lanes: Vec<Lanes<f64>>,
+    /// Outputs of one tree node after the other, for all rows.
+    trees: Vec<f64>,
+}
+
+impl Route {
+    fn new(graph: &Graph, node: usize) -> Result<Self> {
+        if node >= graph.nodes.len() {
+            return Err(Error::Model(format!("node {node} of a model graph of {}", graph.nodes.len())));
+        }
+        let order = graph.needed(&[node]);
+        if order.iter().any(|&i| matches!(graph.nodes[i].op, Op::Foreign { .. })) {
             return Err(Error::Model(format!("node {node} needs outputs that another library computes")));
         }
-        let d = self.n_columns();
+        let reads_row = order.iter().any(|&i| matches!(graph.nodes[i].op, Op::Row | Op::Encode(_)));
+        Ok(Self { node, order, reads_row })
+    }
+
+    fn n_rows(&self, graph: &Graph, rows: &[f64]) -> Result<usize> {
+        let d = graph.n_columns();
         if !rows.len().is_multiple_of(d) {
             return Err(Error::Data(format!("{} numbers are not rows of {d} columns", rows.len())));
         }
         Ok(rows.len() / d)
     }
-}
 
-/// Rows on their way through the nodes that one node needs, eight at a time.
-struct Batch<'a> {
-    graph: &'a Graph,
-    rows: &'a [f64],
-    order: Vec<usize>,
-    /// Outputs of the trees at each needed tree node, for all rows.
-    trees: Vec<(usize, Vec<f64>)>,
-    values: Vec<Lanes<f64>>,
-}
-
-impl<'a> Batch<'a> {
-    fn new(graph: &'a Graph, rows: &'a [f64], node: usize) -> Self {
-        let n = rows.len() / graph.n_columns();
-        let order = graph.needed(&[node]);
-        let trees = order
-            .iter()
-            .filter_map(|&i| match &graph.nodes[i].op {
-                Op::Trees(ensemble) => {
-                    let mut out = vec![0.0; n * ensemble.n_outputs()];
-                    ensemble.predict(rows, &mut out);
-                    Some((i, out))
+    fn forward(&self, graph: &Graph, rows: &[f64], out: &mut [f64], scratch: &mut Scratch) {
+        let node = &graph.nodes[self.node];
+        if let Op::Trees(ensemble) = &node.op {
+            return ensemble.predict(rows, out);
+        }
+        self.trees(graph, rows, scratch);
+        for (block, out) in out.chunks_mut(LANES * node.width).enumerate() {
+            self.block(graph, rows, block, scratch);
+            for (lane, out) in out.chunks_exact_mut(node.width).enumerate() {
+                for (out, value) in out.iter_mut().zip(&scratch.lanes[node.offset..]) {
+                    *out = value[lane];
                 }
-                _ => None,
-            })
-            .collect();
-        Self { graph, rows, order, trees, values: vec![Lanes::splat(0.0); graph.size()] }
+            }
+        }
     }
 
-    fn evaluate(&mut self, block: usize) {
-        let slice = |all: &'a [f64], width: usize| {
-            let first = block * LANES * width;
-            &all[first..all.len().min(first + LANES * width)]
-        };
-        let d = self.graph.n_columns();
-        fill_lanes(slice(self.rows, d), d, &mut self.values[..d]);
-        for (node, outputs) in &self.trees {
-            let node = &self.graph.nodes[*node];
-            let first = block * LANES * node.width;
-            let outputs = &outputs[first..outputs.len().min(first + LANES * node.width)];
-            fill_lanes(outputs, node.width, &mut self.values[node.offset..node.offset + node.width]);
+    /// Evaluates the trees for all rows.
+    fn trees(&self, graph: &Graph, rows: &[f64], scratch: &mut Scratch) {
+        let n = rows.len() / graph.n_columns();
+        let total: usize = self.ensembles(graph).map(|(node, _)| n * node.width).sum();
+        scratch.lanes.resize(graph.size(), Lanes::splat(0.0));
+        scratch.trees.resize(total, 0.0);
+        let mut rest = &mut scratch.trees[..];
+        for (node, ensemble) in self.ensembles(graph) {
+            let (out, after) = rest.split_at_mut(n * node.width);
+            ensemble.predict(rows, out);
+            rest = after;
         }
-        self.graph.evaluate(Level::detect(), &self.order, &mut self.values);
+    }
+
+    /// Evaluates all nodes for the rows of a block, after [`Self::trees`].
+    fn block(&self, graph: &Graph, rows: &[f64], block: usize, scratch: &mut Scratch) {
+        let d = graph.n_columns();
+        let n = rows.len() / d;
+        let of_block = |all: &[f64], width: usize, to: &mut [Lanes<f64>]| {
+            let first = block * LANES * width;
+            fill_lanes(&all[first..all.len().min(first + LANES * width)], width, to);
+        };
+        if self.reads_row {
+            of_block(rows, d, &mut scratch.lanes[..d]);
+        }
+        let mut rest = &scratch.trees[..];
+        for (node, _) in self.ensembles(graph) {
+            let (outputs, after) = rest.split_at(n * node.width);
+            of_block(outputs, node.width, &mut scratch.lanes[node.offset..node.offset + node.width]);
+            rest = after;
+        }
+        graph.evaluate(Level::detect(), &self.order, &mut scratch.lanes);
+    }
+
+    fn ensembles<'a>(&'a self, graph: &'a Graph) -> impl Iterator<Item = (&'a Node, &'a TreeEnsemble)> {
+        self.order.iter().filter_map(|&i| match &graph.nodes[i].op {
+            Op::Trees(ensemble) => Some((&graph.nodes[i], &**ensemble)),
+            _ => None,
+        })
     }
 }
 

@@ -4,14 +4,19 @@
 #[cfg(target_arch = "x86_64")]
 mod avx;
 #[cfg(target_arch = "x86_64")]
+mod avx_tiles;
+#[cfg(target_arch = "x86_64")]
 mod avx_walk;
 mod block;
 mod compact;
 mod inputs;
 mod isa;
 mod program;
+#[cfg(target_arch = "x86_64")]
+mod single;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod top;
 mod walk;
 
@@ -23,6 +28,7 @@ use block::{Predict, Scratch};
 use compact::Compact;
 use inputs::Inputs;
 use program::Programs;
+use tiles::Tiles;
 use walk::{AT_ONCE, Walker};
 
 /// Columns beyond which nothing is compiled, and words of set tables.
@@ -38,6 +44,7 @@ pub(super) struct Predictor {
     programs: OnceLock<Option<Programs>>,
     /// Compiled at the first call with few rows.
     compact: OnceLock<Option<Compact>>,
+    tiles: OnceLock<Option<Tiles>>,
     /// Of calls that are over.
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -54,6 +61,7 @@ impl Predictor {
             inputs: OnceLock::new(),
             programs: OnceLock::new(),
             compact: OnceLock::new(),
+            tiles: OnceLock::new(),
             scratch: Mutex::new(Vec::new()),
         })
     }
@@ -89,7 +97,16 @@ impl Predictor {
                     kept.push(scratch);
                 }
             }
-            None => self.walk(level, model, rows, out),
+            None => {
+                #[cfg(target_arch = "x86_64")]
+                if isa::is_wide(level)
+                    && let Some(tiles) = self.tiles.get_or_init(|| Tiles::new(model))
+                {
+                    // SAFETY: `is_wide` found the features.
+                    return unsafe { single::predict(model, tiles, rows, out) };
+                }
+                self.walk(level, model, rows, out)
+            }
         }
     }
 

@@ -50,6 +50,30 @@ proptest! {
     }
 }
 
+/// A row by itself goes through many trees at once: as many as fill a register, some more, and columns of
+/// more cuts than a byte counts.
+#[test]
+fn few_rows_through_many_trees() {
+    let mut rng = stream(&[7; 32], Purpose::Start, 11);
+    for n_trees in [1, 15, 16, 17, 127, 128, 129, 300] {
+        for (n_outputs, float32) in [(1, true), (1, false), (3, false), (3, true)] {
+            let parts = parts(&mut rng, n_trees, 40, n_outputs, n_outputs == 1);
+            let model = TreeEnsemble::new(TreeParts { float32, ..parts }).unwrap();
+            let predictor = Predictor::new(&model).unwrap();
+            let rows: Vec<f64> = (0..60 * FEATURES).map(|i| any_value(&mut rng, i % FEATURES, 5)).collect();
+            let mut plain = vec![0.0; 60 * n_outputs];
+            model.predict_reference(&rows, &mut plain);
+            for level in Level::available() {
+                let mut fast = vec![f64::NAN; 60 * n_outputs];
+                for (row, out) in rows.chunks(FEATURES).zip(fast.chunks_mut(n_outputs)) {
+                    predictor.predict(level, &model, row, out);
+                }
+                assert_eq!(bits(&fast), bits(&plain), "{level:?}, {n_trees} trees");
+            }
+        }
+    }
+}
+
 /// More leaves than a program numbers: rows walk on.
 #[test]
 fn very_large_trees() {
