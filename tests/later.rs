@@ -34,8 +34,12 @@ fn net() -> Graph {
 
 /// The same with its scores from elsewhere: node 1; node 2 is never asked for, node 3 their logarithms.
 fn outside() -> Graph {
-    let operations =
-        vec![Op::Row, Op::Foreign { width: 2 }, Op::Foreign { width: 5 }, Op::LogSoftmax { source: 1 }];
+    let operations = vec![
+        Op::Row,
+        Op::Foreign { width: 2, gradient: false },
+        Op::Foreign { width: 5, gradient: false },
+        Op::LogSoftmax { source: 1 },
+    ];
     Graph::new(2, operations).unwrap()
 }
 
@@ -44,16 +48,16 @@ fn energy(net: Graph, scores: usize, logs: usize) -> Energy {
     let leaf = (0, 0.0, -1, -1);
     let stump = tree(D, &[(0, 0.4, 1, 2), leaf, leaf], &[&[0.0], &[0.0], &[0.8]]);
     Energy::new(Parts {
-        bounds: Bounds::new(vec![0.0, -1.0, -1.0], vec![1.0, 1.0, 1.0]).unwrap(),
         models: vec![Arc::new(Graph::of_trees(Arc::new(stump)).unwrap()), Arc::new(net)],
         columns: vec![vec![0, 1, 2], vec![2, 1]],
         terms: vec![
-            Term { weight: 1.0, model: 0, node: 1, loss: Loss::Band { lower: 0.5, upper: 0.9, scale: 0.5 } },
-            Term { weight: 2.0, model: 1, node: logs, loss: Loss::NegativeLog { label: 1 } },
-            Term { weight: 1.0, model: 1, node: scores, loss: Loss::RequireLabel { label: 1 } },
-            Term { weight: 0.3, model: 1, node: scores, loss: Loss::Hinge { label: 0 } },
+            Term::new(1.0, 0, 1, Loss::Band { lower: 0.5, upper: 0.9, scale: 0.5 }),
+            Term::new(2.0, 1, logs, Loss::NegativeLog { label: 1 }),
+            Term::new(1.0, 1, scores, Loss::RequireLabel { label: 1 }),
+            Term::new(0.3, 1, scores, Loss::Hinge { label: 0 }),
         ],
         localizers: vec![Localizer::new(0.5, 2, vec![0.3; D], vec![1.0; D]).unwrap()],
+        ..Parts::on(Bounds::new(vec![0.0, -1.0, -1.0], vec![1.0, 1.0, 1.0]).unwrap())
     })
     .unwrap()
 }
@@ -85,9 +89,11 @@ fn told(rows: &[f64]) -> Vec<f64> {
 
 fn asked(spec: &Spec, settings: Settings) -> Sample {
     let mut run = Run::new(Arc::new(energy(outside(), 1, 3)), spec.clone(), settings).unwrap();
-    while let Some(rows) = run.ask().unwrap() {
-        run.tell(&told(&rows)).unwrap();
+    while let Some(asked) = run.ask().unwrap() {
+        assert!(!asked.gradient);
+        assert_eq!(run.tell(&told(&asked.rows)).unwrap(), None);
     }
+    assert!(run.tell_gradient(&[]).is_err());
     run.finish()
 }
 
@@ -139,7 +145,7 @@ fn given_starts_are_where_chains_begin() {
 
     let bad = energy(outside(), 1, 3);
     let mut run = Run::new(Arc::new(bad), spec, given(&start)).unwrap();
-    let rows = run.ask().unwrap().unwrap();
+    let rows = run.ask().unwrap().unwrap().rows;
     assert_eq!(bits(&rows), bits(&start));
     let mut outputs = told(&rows);
     (outputs[6], outputs[7]) = (9.0, -9.0);
@@ -154,15 +160,16 @@ fn only_chains_that_go_on_are_asked_about() {
     let spec = Spec::RandomWalk { scale: Some(0.1) };
     let mut run = Run::new(Arc::new(energy(outside(), 1, 3)), spec, settings(11, 1)).unwrap();
     let mut counts = Vec::new();
-    while let Some(rows) = run.ask().unwrap() {
-        assert_eq!(bits(&rows), bits(&run.ask().unwrap().unwrap()), "asking changes nothing");
+    while let Some(asked) = run.ask().unwrap() {
+        let rows = asked.rows.clone();
+        assert_eq!(Some(asked), run.ask().unwrap(), "asking changes nothing");
         for row in rows.chunks_exact(D) {
             assert!((0.0..=1.0).contains(&row[0]) && (-1.0..=1.0).contains(&row[1]));
         }
         counts.push(rows.len() / D);
         let outputs = told(&rows);
         assert!(matches!(run.tell(&outputs[1..]), Err(Error::Data(_))));
-        assert_eq!(bits(&rows), bits(&run.ask().unwrap().unwrap()), "a wrong answer changes nothing");
+        assert_eq!(bits(&rows), bits(&run.ask().unwrap().unwrap().rows), "a wrong answer changes nothing");
         run.tell(&outputs).unwrap();
     }
     // Starts of fewer and fewer chains, then every step of all; a block may be ahead by its start.
@@ -178,10 +185,10 @@ fn a_chain_without_start_is_an_error() {
     let spec = Spec::RandomWalk { scale: None };
     let mut run = Run::new(Arc::new(energy(outside(), 1, 3)), spec, settings(2, 1)).unwrap();
     for tried in 1..=1_000 {
-        let rows = run.ask().unwrap().unwrap();
+        let rows = run.ask().unwrap().unwrap().rows;
         let outcome = run.tell(&[9.0, -9.0].repeat(rows.len() / D));
         match outcome {
-            Ok(()) => assert!(tried < 1_000),
+            Ok(_) => assert!(tried < 1_000),
             Err(Error::Sampling(message)) => {
                 assert_eq!(tried, 1_000);
                 assert!(

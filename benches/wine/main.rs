@@ -25,14 +25,13 @@ const TEMPERATURE: f64 = 1.0 / 50.0;
 fn question(level: Level) -> Energy {
     let (forest, tree) = models::wine();
     Energy::new(Parts {
-        bounds: Bounds::new(vec![0.0; COLUMNS], vec![1.0; COLUMNS]).unwrap(),
         models: [forest, tree].map(|trees| Arc::new(Graph::of_trees(Arc::new(trees)).unwrap())).to_vec(),
         columns: vec![(0..COLUMNS).collect(); 2],
         terms: vec![
-            Term { weight: 1.0, model: 0, node: 1, loss: Loss::NegativeEntropy },
-            Term { weight: 1.0, model: 1, node: 1, loss: Loss::Squared { label: 1, scale: 1.0 } },
+            Term::new(1.0, 0, 1, Loss::NegativeEntropy),
+            Term::new(1.0, 1, 1, Loss::Squared { label: 1, scale: 1.0 }),
         ],
-        localizers: vec![],
+        ..Parts::on(Bounds::new(vec![0.0; COLUMNS], vec![1.0; COLUMNS]).unwrap())
     })
     .unwrap()
     .at_level(level)

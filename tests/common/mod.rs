@@ -77,20 +77,20 @@ pub fn energy(
     near: Vec<Localizer>,
 ) -> Energy {
     let d = bounds.len();
+    let (lower, upper) = bounds.iter().copied().unzip();
     Energy::new(Parts {
-        bounds: Bounds::new(bounds.iter().map(|b| b.0).collect(), bounds.iter().map(|b| b.1).collect())
-            .unwrap(),
         columns: model.iter().map(|_| (0..d).collect()).collect(),
         models: model.into_iter().map(|trees| Arc::new(Graph::of_trees(Arc::new(trees)).unwrap())).collect(),
         terms,
         localizers: near,
+        ..Parts::on(Bounds::new(lower, upper).unwrap())
     })
     .expect("a valid question")
 }
 
 /// `G = f(x)` for a one-output tree with values below 100: `|f − 100|` turned round by a negative weight.
 pub fn output_as_energy() -> Term {
-    Term { weight: -1.0, model: 0, node: 1, loss: Loss::Level { output: 0, level: 100.0, power: 1.0 } }
+    Term::new(-1.0, 0, 1, Loss::Level { output: 0, level: 100.0, power: 1.0 })
 }
 
 /// √n times the largest distance of the draws' distribution function from `cdf`; above 1.95 with

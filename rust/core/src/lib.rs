@@ -13,13 +13,8 @@
 //!
 //! // A normal with mean 0.3 and variance τ/2, truncated to [0, 1].
 //! let near = Localizer::new(1.0, 2, vec![0.3], vec![1.0])?;
-//! let energy = Energy::new(Parts {
-//!     bounds: Bounds::new(vec![0.0], vec![1.0])?,
-//!     models: vec![],
-//!     columns: vec![],
-//!     terms: vec![],
-//!     localizers: vec![near],
-//! })?;
+//! let bounds = Bounds::new(vec![0.0], vec![1.0])?;
+//! let energy = Energy::new(Parts { localizers: vec![near], ..Parts::on(bounds) })?;
 //! let settings = Settings {
 //!     key: [1; 32], chains: 4, temperature: 0.02, warmup: 10, draws: 500, thin: 1,
 //!     boundary: Boundary::Reflect, threads: 1, start: None,

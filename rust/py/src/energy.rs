@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
+use sondage_core::error::Error;
 use sondage_core::question;
 use sondage_core::space::Bounds;
 
@@ -11,6 +15,7 @@ use crate::arrays::{indices, rows, vector};
 use crate::errors::to_python;
 use crate::graph::Graph;
 use crate::guard::detached;
+use crate::stack::Stack;
 
 #[pyclass(frozen, from_py_object, module = "sondage._core")]
 #[derive(Clone)]
@@ -68,6 +73,31 @@ impl Loss {
         Self(question::Loss::RequireBand { lower, upper })
     }
 
+    #[staticmethod]
+    fn value() -> Self {
+        Self(question::Loss::Value)
+    }
+
+    #[staticmethod]
+    fn other_label(log: bool) -> Self {
+        Self(question::Loss::OtherLabel { log })
+    }
+
+    #[staticmethod]
+    fn other_margin() -> Self {
+        Self(question::Loss::OtherMargin)
+    }
+
+    #[staticmethod]
+    fn other_hinge() -> Self {
+        Self(question::Loss::OtherHinge)
+    }
+
+    #[staticmethod]
+    fn likeness(sigma: f64) -> Self {
+        Self(question::Loss::Likeness { sigma })
+    }
+
     fn __repr__(&self) -> String {
         format!("{:?}", self.0)
     }
@@ -101,25 +131,50 @@ pub(crate) struct Energy {
 #[pymethods]
 impl Energy {
     #[new]
-    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers))]
-    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None))]
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)]
     fn new(
         py: Python<'_>,
         lower: PyReadonlyArray1<'_, f64>,
         upper: PyReadonlyArray1<'_, f64>,
         models: Vec<PyRef<'_, Graph>>,
         columns: Vec<PyReadonlyArray1<'_, i64>>,
-        terms: Vec<(f64, usize, usize, Loss)>,
+        terms: Vec<(f64, Vec<(usize, usize)>, Loss)>,
         localizers: Vec<Localizer>,
+        means: Vec<(f64, PyRef<'_, Stack>, PyReadonlyArray1<'_, i64>, usize, Option<(usize, usize)>, Loss)>,
+        decoder: Option<(PyRef<'_, Graph>, usize)>,
+        decoded: Option<(PyReadonlyArray1<'_, f64>, PyReadonlyArray1<'_, f64>)>,
     ) -> PyResult<Self> {
+        let failed = |error| to_python(py, &error);
+        let decoder = match (decoder, decoded) {
+            (Some((graph, node)), Some((lower, upper))) => Some(
+                question::Decoder::new(graph.inner.clone(), node, vector(&lower)?, vector(&upper)?)
+                    .map_err(failed)?,
+            ),
+            _ => None,
+        };
         let parts = question::Parts {
-            bounds: Bounds::new(vector(&lower)?, vector(&upper)?).map_err(|error| to_python(py, &error))?,
+            bounds: Bounds::new(vector(&lower)?, vector(&upper)?).map_err(failed)?,
+            decoder,
             models: models.iter().map(|model| model.inner.clone()).collect(),
             columns: columns.iter().map(|columns| indices(py, columns)).collect::<PyResult<_>>()?,
             terms: terms
                 .into_iter()
-                .map(|(weight, model, node, loss)| question::Term { weight, model, node, loss: loss.0 })
-                .collect(),
+                .map(|(weight, nodes, loss)| {
+                    let mut nodes = nodes.into_iter();
+                    let first = nodes
+                        .next()
+                        .ok_or_else(|| failed(Error::Question("a term asks for one node or two".into())))?;
+                    Ok(question::Term { weight, first, second: nodes.next(), loss: loss.0 })
+                })
+                .collect::<PyResult<_>>()?,
+            means: means
+                .into_iter()
+                .map(|(weight, stack, columns, node, second, loss)| {
+                    let (stack, columns) = (stack.inner.clone(), indices(py, &columns)?);
+                    Ok(question::Mean { weight, stack, columns, node, second, loss: loss.0 })
+                })
+                .collect::<PyResult<_>>()?,
             localizers: localizers.into_iter().map(|localizer| localizer.0).collect(),
         };
         let inner = detached(py, || question::Energy::new(parts))?;
@@ -141,21 +196,51 @@ impl Energy {
         Ok(detached(py, || self.inner.evaluate_with(input, given))?.into_pyarray(py))
     }
 
-    fn gradient<'py>(
+    /// Rows that foreign models are asked about, of rows that are sampled.
+    fn asked_rows<'py>(
         &self,
         py: Python<'py>,
         rows: PyReadonlyArray2<'py, f64>,
     ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-        let d = self.inner.bounds().len();
-        let input = self::rows(py, &rows, d)?;
-        let out = detached(py, || self.inner.gradient(input))?;
-        let n = out.len() / d;
-        out.into_pyarray(py).reshape([n, d])
+        let input = self::rows(py, &rows, self.inner.bounds().len())?;
+        let out = detached(py, || self.inner.asked_rows(input))?;
+        out.into_pyarray(py).reshape([rows.shape()[0], self.inner.n_asked()])
     }
 
-    /// `(model, node)` of what other libraries compute, in the order in which their outputs are taken.
+    /// `pull` takes cotangents of the outputs of foreign models to those of the rows that they were asked about.
+    #[pyo3(signature = (rows, outputs=None, pull=None))]
+    fn gradient<'py>(
+        &self,
+        py: Python<'py>,
+        rows: PyReadonlyArray2<'py, f64>,
+        outputs: Option<PyReadonlyArray2<'py, f64>>,
+        pull: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        let (d, width) = (self.inner.bounds().len(), self.inner.foreign_width());
+        let input = self::rows(py, &rows, d)?;
+        let out = match (outputs, pull) {
+            (Some(outputs), Some(pull)) => {
+                let given = self::rows(py, &outputs, width)?;
+                let n = rows.shape()[0];
+                let slopes = self.inner.slopes(input, given, |cotangents| -> Result<_, Failure> {
+                    let cotangents = PyArray1::from_slice(py, cotangents).reshape([n, width])?;
+                    let pulled: PyReadonlyArray2<'_, f64> = pull.call1((cotangents,))?.extract()?;
+                    Ok(self::rows(py, &pulled, self.inner.n_asked())?.to_vec())
+                });
+                slopes.map_err(|failure| match failure {
+                    Failure::Core(error) => to_python(py, &error),
+                    Failure::Python(error) => error,
+                })?
+            }
+            _ => detached(py, || self.inner.gradient(input))?,
+        };
+        out.into_pyarray(py).reshape([rows.shape()[0], d])
+    }
+
+    /// `(model, node)` of what other libraries compute, in the order in which their outputs are taken; no model
+    /// is the decoder.
     #[getter]
-    fn foreign(&self) -> Vec<(usize, usize)> {
+    fn foreign(&self) -> Vec<(Option<usize>, usize)> {
         self.inner.foreign().iter().map(|node| (node.model, node.node)).collect()
     }
 
@@ -169,8 +254,32 @@ impl Energy {
         self.inner.sloped()
     }
 
+    /// Whether there are means over stacks.
+    #[getter]
+    fn averages(&self) -> bool {
+        self.inner.averages()
+    }
+
     #[getter]
     fn differentiable(&self) -> bool {
         self.inner.differentiable()
+    }
+}
+
+/// What can go wrong where the core calls back.
+enum Failure {
+    Core(Error),
+    Python(PyErr),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Core(error)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Failure::Python(error)
     }
 }

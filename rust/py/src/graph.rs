@@ -155,7 +155,7 @@ fn op(tuple: &Bound<'_, PyTuple>) -> PyResult<Op> {
             Op::Encode(features.try_iter()?.map(|f| feature(&f?)).collect::<PyResult<_>>()?)
         }
         "trees" => Op::Trees(tuple.get_item(1)?.cast::<TreeEnsemble>()?.get().inner.clone()),
-        "foreign" => Op::Foreign { width: a.get(0)? },
+        "foreign" => Op::Foreign { width: a.get(0)?, gradient: a.get(1)? },
         "linear" => Op::Linear { source: a.source()?, weights: a.matrix(1)?, bias: a.numbers(2)? },
         "kernel" => {
             let (kind, gamma, coef0, degree): (String, f64, f64, u32) =

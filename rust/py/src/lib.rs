@@ -3,11 +3,13 @@
 mod arrays;
 mod energy;
 mod errors;
+mod evaluator;
 mod graph;
 mod guard;
 mod import;
 mod kernel;
 mod run;
+mod stack;
 mod tree;
 
 use pyo3::prelude::*;
@@ -32,6 +34,8 @@ mod _core {
     #[pymodule_export]
     use super::energy::{Energy, Localizer, Loss};
     #[pymodule_export]
+    use super::evaluator::Evaluator;
+    #[pymodule_export]
     use super::graph::Graph;
     #[pymodule_export]
     use super::import::{parse_catboost, parse_lightgbm, parse_xgboost};
@@ -39,6 +43,8 @@ mod _core {
     use super::kernel::{Drift, Kernel};
     #[pymodule_export]
     use super::run::Run;
+    #[pymodule_export]
+    use super::stack::Stack;
     #[pymodule_export]
     use super::tree::TreeEnsemble;
     use pyo3::prelude::*;

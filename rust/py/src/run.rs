@@ -20,6 +20,7 @@ use crate::kernel::Kernel;
 pub(crate) struct Run {
     /// `None` once finished.
     inner: Mutex<Option<driver::Run>>,
+    /// Columns of the rows that foreign models are asked about.
     columns: usize,
     /// Numbers that foreign models give a row.
     width: usize,
@@ -83,7 +84,7 @@ impl Run {
         let settings =
             driver::Settings { key, chains, temperature, warmup, draws, thin, boundary, threads, start };
         let energy = energy.inner.clone();
-        let (columns, width) = (energy.bounds().len(), energy.foreign_width());
+        let (columns, width) = (energy.n_asked(), energy.foreign_width());
         let run = detached(py, || driver::Run::new(energy, kernel.0, settings))?;
         Ok(Self { inner: Mutex::new(Some(run)), columns, width })
     }
@@ -99,18 +100,33 @@ impl Run {
         detached(py, || self.with(|run| run.advance(time)))
     }
 
-    /// Rows whose outputs of foreign models are needed now; None when every chain has finished.
-    fn ask<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
+    /// Rows whose outputs of foreign models are needed now, and whether gradients are as well; None when every
+    /// chain has finished.
+    #[allow(clippy::type_complexity)]
+    fn ask<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyArray2<f64>>, bool)>> {
         let asked = detached(py, || self.with(|run| run.ask())?)?;
-        let Some(rows) = asked else { return Ok(None) };
+        let Some(driver::Asked { rows, gradient }) = asked else { return Ok(None) };
         let n = rows.len() / self.columns;
-        rows.into_pyarray(py).reshape([n, self.columns]).map(Some)
+        Ok(Some((rows.into_pyarray(py).reshape([n, self.columns])?, gradient)))
     }
 
-    /// Takes the outputs of foreign models for those rows.
-    fn tell(&self, py: Python<'_>, outputs: PyReadonlyArray2<'_, f64>) -> PyResult<()> {
+    /// Takes the outputs of foreign models for those rows; gives their cotangents where gradients are needed.
+    fn tell<'py>(
+        &self,
+        py: Python<'py>,
+        outputs: PyReadonlyArray2<'py, f64>,
+    ) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
         let given = rows(py, &outputs, self.width)?;
-        detached(py, || self.with(|run| run.tell(given))?)
+        let told = detached(py, || self.with(|run| run.tell(given))?)?;
+        let Some(cotangents) = told else { return Ok(None) };
+        let n = cotangents.len() / self.width;
+        cotangents.into_pyarray(py).reshape([n, self.width]).map(Some)
+    }
+
+    /// Takes the gradients of what `tell` gave: for each row, the sum of cotangent times slope.
+    fn tell_gradient(&self, py: Python<'_>, gradient: PyReadonlyArray2<'_, f64>) -> PyResult<()> {
+        let given = rows(py, &gradient, self.columns)?;
+        detached(py, || self.with(|run| run.tell_gradient(given))?)
     }
 
     fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {
@@ -128,6 +144,7 @@ impl Run {
         out.set_item("draws", sample.draws.into_pyarray(py).reshape([chains, sample.n, columns])?)?;
         out.set_item("energies", sample.energies.into_pyarray(py).reshape([chains, sample.n])?)?;
         out.set_item("nonfinite", integers(py, sample.nonfinite))?;
+        out.set_item("nonfinite_drift", integers(py, sample.nonfinite_drift))?;
         out.set_item("steps", integers(py, sample.steps))?;
         out.set_item("seconds_warmup", sample.seconds_warmup)?;
         out.set_item("seconds_sampling", sample.seconds_sampling)?;

@@ -44,10 +44,10 @@ pub(crate) struct Adaptation {
 }
 
 impl Adaptation {
-    /// One fixed factor, or competing ones.
-    pub(crate) fn new(fixed: Option<f64>, bounds: &Bounds) -> Self {
+    /// One fixed factor, or competing ones, all of which are used for a share `rare` of the steps.
+    pub(crate) fn new(fixed: Option<f64>, rare: f64, bounds: &Bounds) -> Self {
         let window = if fixed.is_some() { FROZEN } else { 0 };
-        Self { scales: Scales::new(fixed), spread: Spread::new(bounds), window }
+        Self { scales: Scales::new(fixed, rare), spread: Spread::new(bounds), window }
     }
 
     /// To be called before each step: closes windows that have ended. True if scales or spread changed.

@@ -34,13 +34,17 @@ struct Candidate {
 /// The candidates of eight chains.
 #[derive(Clone, Debug)]
 pub(crate) struct Scales {
+    /// Those that compete come first, `competing` of a lane.
     lanes: Vec<Vec<Candidate>>,
+    competing: [usize; LANES],
     chosen: [usize; LANES],
+    rare: f64,
 }
 
 impl Scales {
-    /// One fixed scale, or competing ones.
-    pub(crate) fn new(fixed: Option<f64>) -> Self {
+    /// One fixed scale, or competing ones. After the warm-up a share `rare` of the steps is spread over all of
+    /// them: what was useless where a chain stood may be what takes it elsewhere.
+    pub(crate) fn new(fixed: Option<f64>, rare: f64) -> Self {
         let candidates: Vec<Candidate> = match fixed {
             Some(factor) => vec![candidate(factor, false)],
             None => [false, true]
@@ -48,7 +52,12 @@ impl Scales {
                 .flat_map(|by_spread| FACTORS.map(|factor| candidate(factor, by_spread)))
                 .collect(),
         };
-        Self { lanes: vec![candidates; LANES], chosen: [0; LANES] }
+        Self {
+            competing: [candidates.len(); LANES],
+            lanes: vec![candidates; LANES],
+            chosen: [0; LANES],
+            rare,
+        }
     }
 
     /// The scale of a chain's next step: the least tried one while warming up, then at random.
@@ -57,7 +66,7 @@ impl Scales {
         let mut at = 0;
         if candidates.len() > 1 {
             if warming {
-                for (i, c) in candidates.iter().enumerate() {
+                for (i, c) in candidates[..self.competing[lane]].iter().enumerate() {
                     if c.tried < candidates[at].tried {
                         at = i;
                     }
@@ -85,14 +94,15 @@ impl Scales {
 
     /// Ends a window: drops the worse half and starts the scores anew.
     pub(crate) fn halve(&mut self) {
-        for candidates in &mut self.lanes {
+        for (candidates, competing) in self.lanes.iter_mut().zip(&mut self.competing) {
+            let candidates = &mut candidates[..*competing];
             // With fewer than four tries each, chance would decide.
             if candidates.iter().any(|c| c.tried < 4.0) {
                 continue;
             }
             candidates.sort_by(|a, b| b.mean().total_cmp(&a.mean()));
-            candidates.truncate((candidates.len() / 2).max(KEEP));
-            for c in candidates {
+            *competing = (*competing / 2).max(KEEP.min(*competing));
+            for c in &mut candidates[..*competing] {
                 c.tried = 0.0;
                 c.jumped = 0.0;
             }
@@ -101,12 +111,17 @@ impl Scales {
 
     /// Ends the warm-up: shares in proportion to the squared scores of the last window.
     pub(crate) fn freeze(&mut self) {
-        for candidates in &mut self.lanes {
+        for (candidates, &competing) in self.lanes.iter_mut().zip(&self.competing) {
             let weight = |c: &Candidate| c.mean() * c.mean();
-            let total: f64 = candidates.iter().map(weight).sum();
-            let equal = 1.0 / candidates.len() as f64;
-            for c in candidates {
-                c.share = if total > 0.0 { weight(c) / total } else { equal };
+            let total: f64 = candidates[..competing].iter().map(weight).sum();
+            let n = candidates.len();
+            for (i, c) in candidates.iter_mut().enumerate() {
+                let best = match (i < competing, total > 0.0) {
+                    (true, true) => weight(c) / total,
+                    (true, false) => 1.0 / competing as f64,
+                    (false, _) => 0.0,
+                };
+                c.share = (1.0 - self.rare) * best + self.rare / n as f64;
             }
         }
     }

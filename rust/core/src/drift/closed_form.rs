@@ -12,12 +12,13 @@ pub(super) fn add(
     out: &mut [Lanes<f64>],
 ) {
     let forest = energy.forest();
-    let Workspace { smooth, drift, values, .. } = workspace;
+    let mut smooth = std::mem::take(&mut workspace.smooth);
     if forest.n_slots() > 0 {
-        forest.smooth(energy.level(), x, sigma, smooth);
+        forest.smooth(energy.level(), x, sigma, &mut smooth);
     }
-    energy.smoothed_gradient(x, &smooth.outputs, drift, values, out);
+    energy.smoothed_gradient(x, &smooth.outputs, workspace, out);
     if forest.n_slots() > 0 {
-        forest.smooth_gradient(energy.level(), x, sigma, &drift.slots, smooth, out);
+        forest.smooth_gradient(energy.level(), x, sigma, &workspace.drift.slots, &mut smooth, out);
     }
+    workspace.smooth = smooth;
 }

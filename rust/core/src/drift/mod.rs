@@ -4,7 +4,7 @@ mod closed_form;
 mod estimator;
 
 use crate::question::{Energy, Workspace};
-use crate::simd::{LANES, Lanes};
+use crate::simd::Lanes;
 
 /// How the drift `b(x)` is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,7 +44,7 @@ impl Drift {
     }
 
     /// b at eight rows into `out[column]`. `sigma[column]` smooths; `directions[j · columns + column]`
-    /// are the estimate's. A component that is not finite becomes 0, which is still a field.
+    /// are the estimate's.
     pub fn evaluate(
         &self,
         energy: &Energy,
@@ -57,48 +57,14 @@ impl Drift {
         out.fill(Lanes::splat(0.0));
         match self {
             Drift::Gradient => {
-                gradient(energy, workspace, x, out);
-                return;
+                energy.at_with_slopes(x, workspace);
+                energy.add_gradient(workspace, out);
             }
             Drift::ClosedForm { .. } => {
-                add_localizers(energy, x, out);
+                energy.add_localizers(x, out);
                 closed_form::add(energy, workspace, x, sigma, out);
             }
             Drift::Smoothed { .. } => estimator::add(energy, workspace, x, sigma, directions, out),
-        }
-        keep_finite(out);
-    }
-}
-
-/// G at eight rows, and its gradient in `out`; a component that is not finite becomes 0.
-pub(crate) fn gradient(
-    energy: &Energy,
-    workspace: &mut Workspace,
-    x: &[Lanes<f64>],
-    out: &mut [Lanes<f64>],
-) -> Lanes<f64> {
-    out.fill(Lanes::splat(0.0));
-    let g = energy.at_with_gradient(x, workspace, out);
-    keep_finite(out);
-    g
-}
-
-fn keep_finite(out: &mut [Lanes<f64>]) {
-    for out in out {
-        for lane in 0..LANES {
-            if !out[lane].is_finite() {
-                out[lane] = 0.0;
-            }
-        }
-    }
-}
-
-fn add_localizers(energy: &Energy, x: &[Lanes<f64>], out: &mut [Lanes<f64>]) {
-    for localizer in energy.localizers() {
-        for &d in energy.bounds().free() {
-            for lane in 0..LANES {
-                out[d][lane] += localizer.slope(d, x[d][lane]);
-            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Settings;
 use super::start::{Search, find_start};
 use crate::adapt::Phase;
-use crate::drift::{Drift, gradient};
+use crate::drift::Drift;
 use crate::error::Result;
 use crate::kernel::{Mover, Reply, Request, Schedule, Spec, State, Streams, Target};
 use crate::question::{Energy, Workspace};
@@ -18,29 +18,64 @@ pub(super) struct Block {
     pub(super) streams: Streams,
     pub(super) schedule: Schedule,
     pub(super) workspace: Workspace,
-    scratch: Scratch,
+    pub(super) scratch: Scratch,
     step: u64,
     pub(super) warmup: u64,
     pub(super) seconds: f64,
     pub(super) seconds_warmup: f64,
     /// What is waited for, when models answer later.
     pub(super) waiting: Waiting,
+    /// Rows that it was last told of.
+    pub(super) told: usize,
 }
 
-/// Energies that a block cannot go on without.
+/// What a block cannot go on without.
 pub(super) enum Waiting {
     Nothing,
+    /// The first step.
+    Begin,
+    /// Energies of rows to start from.
     Start(Box<Search>),
-    /// Those of the current kernel's proposals.
-    Move,
+    /// Those of the current kernel's proposals, and their drift where it wants a gradient.
+    Move {
+        gradient: bool,
+    },
+    /// The drift at the present rows.
+    Drift,
+    /// The part of a gradient that goes through other libraries; the energy is known where it is wanted.
+    Gradient {
+        energy: Option<Lanes<f64>>,
+    },
 }
 
 #[derive(Default)]
-struct Scratch {
-    drift: Vec<Lanes<f64>>,
+pub(super) struct Scratch {
+    pub(super) drift: Vec<Lanes<f64>>,
+    /// What other libraries give of a drift.
+    pub(super) given: Vec<Lanes<f64>>,
     energies: Vec<Lanes<f64>>,
     /// `State::version` that the last sweep left, if any.
     swept: Option<u64>,
+    /// Drifts with a component that was not finite.
+    pub(super) nonfinite: [u64; LANES],
+}
+
+impl Scratch {
+    /// A component of the drift that is not finite becomes 0, which is still a field.
+    pub(super) fn settle_drift(&mut self) {
+        let mut bad = [false; LANES];
+        for drift in &mut self.drift {
+            for lane in 0..LANES {
+                if !drift[lane].is_finite() {
+                    drift[lane] = 0.0;
+                    bad[lane] = true;
+                }
+            }
+        }
+        for (count, bad) in self.nonfinite.iter_mut().zip(bad) {
+            *count += u64::from(bad);
+        }
+    }
 }
 
 impl Block {
@@ -54,7 +89,7 @@ impl Block {
     ) -> Result<Self> {
         let mut workspace = Workspace::default();
         let (state, waiting) = if energy.foreign_width() == 0 {
-            (find_start(energy, target, settings, first, n, &mut workspace)?, Waiting::Nothing)
+            (find_start(energy, target, settings, first, n, &mut workspace)?, Waiting::Begin)
         } else {
             let search = Search::new(target, settings, first, n)?;
             let x = search.candidate().to_vec();
@@ -63,14 +98,11 @@ impl Block {
         };
         Ok(Self {
             waiting,
+            told: 0,
             n,
             streams: Streams::new(&settings.key, first as u64),
             schedule: Schedule::new(spec, target, &settings.key),
-            scratch: Scratch {
-                drift: vec![Lanes::splat(0.0); target.bounds.len()],
-                energies: Vec::new(),
-                swept: None,
-            },
+            scratch: Scratch { drift: vec![Lanes::splat(0.0); target.bounds.len()], ..Scratch::default() },
             state,
             workspace,
             step: 0,
@@ -201,10 +233,12 @@ fn make_move(
             }
             Request::DriftHere => {
                 drift(mover, energy, workspace, &state.x, &mut scratch.drift);
+                scratch.settle_drift();
                 mover.tell(target, phase, state, Reply::Drift(&scratch.drift), streams);
             }
             Request::EnergyAndDrift => {
                 let g = energy_and_drift(mover, energy, workspace, &mut scratch.drift);
+                scratch.settle_drift();
                 mover.tell(target, phase, state, Reply::EnergyAndDrift(g, &scratch.drift), streams);
             }
             Request::Slice { column, first } => {
@@ -250,7 +284,10 @@ fn energy_and_drift(
     if let Mover::Mala(kernel) = mover
         && kernel.field() == Drift::Gradient
     {
-        return gradient(energy, workspace, x, out);
+        let g = energy.at_with_slopes(x, workspace);
+        out.fill(Lanes::splat(0.0));
+        energy.add_gradient(workspace, out);
+        return g;
     }
     let g = energy.at(x, workspace);
     drift(mover, energy, workspace, x, out);

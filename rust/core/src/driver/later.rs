@@ -1,60 +1,185 @@
-//! Runs about models that answer later: all blocks stand at a row to evaluate, are told what the models of
-//! other libraries say of it, and go on to the next.
+//! Runs of which all blocks stand at a row to evaluate and go on together: those about models that answer
+//! later, which are told what other libraries say of the rows, and those about means over stacks, which are
+//! computed for all chains at once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use super::Run;
 use super::block::{Block, Waiting};
 use crate::error::{Error, Result};
-use crate::kernel::{Reply, Request, Target};
-use crate::question::Energy;
+use crate::kernel::{Reply, Request, Schedule, State, Target};
+use crate::model::tree::fill_lanes;
+use crate::question::{Energy, Workspace};
 use crate::simd::Lanes;
 
+/// Rows of which the outputs of foreign models are needed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// `n × Energy::n_asked`, row-major.
+    pub rows: Vec<f64>,
+    /// Whether some of them need a gradient as well.
+    pub gradient: bool,
+}
+
 impl Run {
-    /// Rows (`n × columns`, row-major) of which the outputs of foreign models are needed now, for all chains
-    /// that go on; `None` when every chain has finished. Asking again without [`Run::tell`] gives the same
-    /// rows.
+    /// What is needed now, for all chains that go on; `None` when every chain has finished. Asking again
+    /// without [`Run::tell`] gives the same rows.
     ///
     /// # Errors
-    /// [`Error::Sampling`] for a question whose models all answer at once.
-    pub fn ask(&self) -> Result<Option<Vec<f64>>> {
+    /// [`Error::Sampling`] for a question whose models all answer at once, and while a gradient is waited for.
+    pub fn ask(&mut self) -> Result<Option<Asked>> {
         if self.energy.foreign_width() == 0 {
             return Err(Error::Sampling("no model of this run answers later: advance it".into()));
         }
-        let mut rows = Vec::new();
-        for block in &self.blocks {
-            let x = block.wanted();
-            for lane in block.wanted_lanes() {
-                rows.extend(x.iter().map(|x| x[lane]));
-            }
+        self.require_no_gradient()?;
+        let mut asked = Asked { rows: Vec::new(), gradient: false };
+        for block in &mut self.blocks {
+            asked.gradient |= block.wants_gradient();
+            block.write_wanted(&self.energy, &mut asked.rows);
         }
-        Ok(if rows.is_empty() { None } else { Some(rows) })
+        Ok(if asked.rows.is_empty() { None } else { Some(asked) })
     }
 
     /// Takes what the models say of the rows of [`Run::ask`], `n × foreign_width`, row-major, in the order of
-    /// [`Energy::foreign`]; every chain goes on to its next row.
+    /// [`Energy::foreign`]; chains go on to their next rows. Where a gradient is needed, gives the cotangents
+    /// of these outputs, `n × foreign_width`, and [`Run::tell_gradient`] must follow.
     ///
     /// # Errors
     /// [`Error::Data`] for another number of outputs; the run stays as it is. [`Error::Sampling`] when no
-    /// chain can start.
-    pub fn tell(&mut self, outputs: &[f64]) -> Result<()> {
+    /// chain can start, and while a gradient is waited for.
+    pub fn tell(&mut self, outputs: &[f64]) -> Result<Option<Vec<f64>>> {
+        self.require_no_gradient()?;
         let width = self.energy.foreign_width();
         let rows: Vec<usize> = self.blocks.iter().map(|block| block.wanted_lanes().count()).collect();
         let n: usize = rows.iter().sum();
         if outputs.len() != n * width {
             return Err(Error::Data(format!("{} outputs for {n} rows of {width}", outputs.len())));
         }
+        if self.energy.averages() {
+            self.each_block(&rows, outputs, width, |block, energy, _, own, _| {
+                block.hear(energy, own);
+                Ok(())
+            })?;
+            self.average();
+            self.each_block(&[], &[], 0, |block, energy, target, _, kept| block.go_on(energy, target, kept))?;
+        } else {
+            self.each_block(&rows, outputs, width, |block, energy, target, own, kept| {
+                block.hear(energy, own);
+                block.go_on(energy, target, kept)
+            })?;
+        }
+        if !self.blocks.iter().any(Block::awaits_gradient) {
+            return Ok(None);
+        }
+        let mut cotangents = vec![0.0; n * width];
+        let mut left = cotangents.as_mut_slice();
+        for (block, rows) in self.blocks.iter().zip(rows) {
+            let (own, rest) = left.split_at_mut(rows * width);
+            left = rest;
+            if block.awaits_gradient() {
+                for (lane, own) in own.chunks_exact_mut(width).enumerate() {
+                    let cotangents = self.energy.foreign_cotangents(&block.workspace);
+                    for (to, from) in own.iter_mut().zip(cotangents) {
+                        *to = from[lane];
+                    }
+                }
+            }
+        }
+        self.asked_rows = n;
+        Ok(Some(cotangents))
+    }
+
+    /// Takes the gradients of what [`Run::tell`] gave, `n × Energy::n_asked`: for every row of [`Run::ask`],
+    /// the sum over outputs of cotangent times slope.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for another number of slopes; the run stays as it is. [`Error::Sampling`] when none is
+    /// waited for.
+    pub fn tell_gradient(&mut self, gradient: &[f64]) -> Result<()> {
+        if !self.blocks.iter().any(Block::awaits_gradient) {
+            return Err(Error::Sampling("no gradient is waited for".into()));
+        }
+        let (n, width) = (self.asked_rows, self.energy.n_asked());
+        if gradient.len() != n * width {
+            return Err(Error::Data(format!("{} slopes for {n} rows of {width}", gradient.len())));
+        }
+        // Blocks that wait are in the order of their rows; those that do not are past theirs.
+        let rows: Vec<usize> = self.blocks.iter().map(|block| block.told).collect();
+        self.each_block(&rows, gradient, width, |block, energy, target, own, kept| {
+            block.hear_gradient(energy, target, own, kept);
+            Ok(())
+        })
+    }
+
+    /// Runs for about `time`, where means are computed for all chains at once.
+    ///
+    /// # Panics
+    /// Never: what can fail is the search for a start, which is over.
+    pub(super) fn advance_together(&mut self, time: Duration) {
+        let begin = Instant::now();
+        self.asked = begin;
+        while self.blocks.iter().any(|block| !matches!(block.waiting, Waiting::Nothing)) {
+            let told = self
+                .each_block(&[], &[], 0, |block, energy, _, _, _| {
+                    block.hear(energy, &[]);
+                    Ok(())
+                })
+                .and_then(|()| {
+                    self.average();
+                    self.each_block(&[], &[], 0, |block, energy, target, _, kept| {
+                        block.go_on(energy, target, kept)
+                    })
+                });
+            debug_assert!(told.is_ok());
+            if begin.elapsed() >= time {
+                break;
+            }
+        }
+    }
+
+    /// Computes the means of every block that waits for them.
+    fn average(&mut self) {
+        let gradient = self.blocks.iter().any(Block::wants_gradient);
+        let mut workspaces: Vec<&mut Workspace> = self
+            .blocks
+            .iter_mut()
+            .filter(|block| block.prepared())
+            .map(|block| &mut block.workspace)
+            .collect();
+        let energy = &*self.energy;
+        match &self.pool {
+            _ if workspaces.is_empty() => {}
+            None => energy.means(&mut workspaces, gradient, false),
+            Some(pool) => pool.install(|| energy.means(&mut workspaces, gradient, true)),
+        }
+    }
+
+    fn require_no_gradient(&self) -> Result<()> {
+        if self.blocks.iter().any(Block::awaits_gradient) {
+            return Err(Error::Sampling("the gradient of the last rows has not been told".into()));
+        }
+        Ok(())
+    }
+
+    /// Hands every block its share of `given`, `width` numbers for each of its rows; `rows` may end early.
+    fn each_block(
+        &mut self,
+        rows: &[usize],
+        given: &[f64],
+        width: usize,
+        work: impl Fn(&mut Block, &Energy, &Target, &[f64], &mut Kept<'_>) -> Result<()> + Sync,
+    ) -> Result<()> {
         let (n_draws, thin) = (self.settings.draws, self.settings.thin);
         let total = self.total_steps();
         let (energy, target) = (&*self.energy, &self.target);
         let columns = target.bounds.len();
-        let mut left = outputs;
+        let mut left = given;
         let jobs: Vec<_> =
             super::jobs(&mut self.blocks, &mut self.draws, &mut self.energies, n_draws, columns)
                 .into_iter()
-                .zip(rows)
+                .zip(rows.iter().chain(std::iter::repeat(&0)))
                 .map(|((block, draws, energies), rows)| {
                     let (own, rest) = left.split_at(rows * width);
                     left = rest;
@@ -62,7 +187,7 @@ impl Run {
                 })
                 .collect();
         let one = |(block, own, mut kept): (&mut Block, &[f64], Kept<'_>)| {
-            block.tell(energy, target, own, &mut kept)
+            work(block, energy, target, own, &mut kept)
         };
         let told: Vec<Result<()>> = match &self.pool {
             None => jobs.into_iter().map(one).collect(),
@@ -83,7 +208,7 @@ impl Run {
 }
 
 /// Where a block keeps rows, and how many steps it makes.
-struct Kept<'a> {
+pub(super) struct Kept<'a> {
     n_draws: usize,
     thin: u64,
     total: u64,
@@ -92,39 +217,71 @@ struct Kept<'a> {
 }
 
 impl Block {
-    /// Rows that wait for their energies.
-    fn wanted(&self) -> &[Lanes<f64>] {
-        match &self.waiting {
-            Waiting::Nothing => &[],
-            Waiting::Start(search) => search.candidate(),
-            Waiting::Move => self.schedule.movers()[self.schedule.at()].proposal(),
-        }
-    }
-
-    /// Lanes of chains that wait.
+    /// Lanes of chains that wait for what models say of their rows.
     fn wanted_lanes(&self) -> impl Iterator<Item = usize> {
         (0..self.n()).filter(|&lane| match &self.waiting {
-            Waiting::Nothing => false,
+            Waiting::Nothing | Waiting::Begin | Waiting::Gradient { .. } => false,
             Waiting::Start(search) => search.seeks(lane),
-            Waiting::Move => true,
+            Waiting::Move { .. } | Waiting::Drift => true,
         })
     }
 
-    fn tell(&mut self, energy: &Energy, target: &Target, outputs: &[f64], kept: &mut Kept<'_>) -> Result<()> {
+    fn wants_gradient(&self) -> bool {
+        matches!(self.waiting, Waiting::Move { gradient: true } | Waiting::Drift)
+    }
+
+    fn awaits_gradient(&self) -> bool {
+        matches!(self.waiting, Waiting::Gradient { .. })
+    }
+
+    /// Appends the rows that wait, as other libraries are asked about them.
+    fn write_wanted(&mut self, energy: &Energy, rows: &mut Vec<f64>) {
+        let lanes: Vec<usize> = self.wanted_lanes().collect();
+        let Self { waiting, schedule, state, workspace, .. } = self;
+        let Some(x) = waiting.rows(schedule, state) else { return };
+        let asked = energy.asked(x, workspace);
+        for lane in lanes {
+            rows.extend(asked.iter().map(|x| x[lane]));
+        }
+    }
+
+    /// Whether the workspace is at rows whose energy is waited for.
+    fn prepared(&self) -> bool {
+        matches!(self.waiting, Waiting::Start(_) | Waiting::Move { .. } | Waiting::Drift)
+    }
+
+    /// Takes what other libraries say of the block's rows, and prepares their energies.
+    fn hear(&mut self, energy: &Energy, outputs: &[f64]) {
         let width = energy.foreign_width();
         let lanes: Vec<usize> = self.wanted_lanes().collect();
+        self.told = lanes.len();
         // Lanes of no chain, and those that have a start, are evaluated on what their numbers were before.
         self.workspace.foreign.resize(width, Lanes::splat(0.0));
-        for (&lane, outputs) in lanes.iter().zip(outputs.chunks_exact(width)) {
+        for (&lane, outputs) in lanes.iter().zip(outputs.chunks_exact(width.max(1))) {
             for (to, &output) in self.workspace.foreign.iter_mut().zip(outputs) {
                 to[lane] = output;
             }
         }
-        let phase = self.phase();
+        let Self { waiting, schedule, state, workspace, .. } = self;
+        if let Some(x) = waiting.rows(schedule, state) {
+            energy.prepare(x, workspace);
+        }
+    }
+
+    /// Decides with what is known now, and goes on to the next row to evaluate, or to the end.
+    fn go_on(&mut self, energy: &Energy, target: &Target, kept: &mut Kept<'_>) -> Result<()> {
         match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing => return Ok(()),
+            gradient @ Waiting::Gradient { .. } => {
+                self.waiting = gradient;
+                return Ok(());
+            }
+            Waiting::Begin => {
+                self.schedule.begin();
+                self.schedule.next_mover();
+            }
             Waiting::Start(mut search) => {
-                let energies = energy.at(search.candidate(), &mut self.workspace);
+                let energies = energy.conclude(&mut self.workspace);
                 if !search.tell(target, &energies)? {
                     self.waiting = Waiting::Start(search);
                     return Ok(());
@@ -133,33 +290,83 @@ impl Block {
                 self.schedule.begin();
                 self.schedule.next_mover();
             }
-            Waiting::Move => {
-                let mover = self.schedule.current();
-                let g = energy.at(mover.proposal(), &mut self.workspace);
-                mover.tell(target, phase, &mut self.state, Reply::Energy(g), &mut self.streams);
+            Waiting::Move { gradient: false } => {
+                let phase = self.phase();
+                let Self { schedule, state, streams, workspace, .. } = self;
+                let g = energy.conclude(workspace);
+                schedule.current().tell(target, phase, state, Reply::Energy(g), streams);
+            }
+            wants_gradient @ (Waiting::Move { gradient: true } | Waiting::Drift) => {
+                let g = energy.conclude(&mut self.workspace);
+                self.scratch.drift.fill(Lanes::splat(0.0));
+                energy.add_gradient(&mut self.workspace, &mut self.scratch.drift);
+                let known = (!matches!(wants_gradient, Waiting::Drift)).then_some(g);
+                if energy.foreign_width() > 0 {
+                    self.waiting = Waiting::Gradient { energy: known };
+                    return Ok(());
+                }
+                self.tell_drift(target, known);
             }
         }
-        self.go_on(target, kept);
+        self.seek(target, kept);
         Ok(())
     }
 
-    /// Moves on to the next row to evaluate, or to the end.
-    fn go_on(&mut self, target: &Target, kept: &mut Kept<'_>) {
+    fn hear_gradient(&mut self, energy: &Energy, target: &Target, given: &[f64], kept: &mut Kept<'_>) {
+        let Waiting::Gradient { energy: known } = self.waiting else { return };
+        self.waiting = Waiting::Nothing;
+        let Self { workspace, scratch, .. } = self;
+        let width = energy.n_asked();
+        scratch.given.resize(width, Lanes::splat(0.0));
+        fill_lanes(given, width, &mut scratch.given);
+        energy.add_foreign_gradient(&scratch.given, workspace, &mut scratch.drift);
+        self.tell_drift(target, known);
+        self.seek(target, kept);
+    }
+
+    fn tell_drift(&mut self, target: &Target, energy: Option<Lanes<f64>>) {
+        let phase = self.phase();
+        let Self { schedule, state, streams, scratch, .. } = self;
+        scratch.settle_drift();
+        let reply = match energy {
+            Some(g) => Reply::EnergyAndDrift(g, &scratch.drift),
+            None => Reply::Drift(&scratch.drift),
+        };
+        schedule.current().tell(target, phase, state, reply, streams);
+    }
+
+    /// Finds the next row to evaluate.
+    fn seek(&mut self, target: &Target, kept: &mut Kept<'_>) {
         while self.phase().step < kept.total {
             let phase = self.phase();
-            match self.schedule.current().ask(target, phase, &self.state, &mut self.streams) {
-                Request::Energy => {
-                    self.waiting = Waiting::Move;
-                    return;
-                }
-                Request::Done => {}
+            let request = self.schedule.current().ask(target, phase, &self.state, &mut self.streams);
+            self.waiting = match request {
+                Request::Energy => Waiting::Move { gradient: false },
+                Request::EnergyAndDrift => Waiting::Move { gradient: true },
+                Request::DriftHere => Waiting::Drift,
+                Request::Done => Waiting::Nothing,
                 other => unreachable!("{other:?} needs a native model"),
+            };
+            if request != Request::Done {
+                return;
             }
             if self.schedule.next_mover().is_none() {
                 self.end_step(kept.n_draws, kept.thin, kept.draws, kept.energies);
                 self.schedule.begin();
                 self.schedule.next_mover();
             }
+        }
+    }
+}
+
+impl Waiting {
+    /// Rows whose energy is waited for.
+    fn rows<'a>(&'a self, schedule: &'a Schedule, state: &'a State) -> Option<&'a [Lanes<f64>]> {
+        match self {
+            Waiting::Nothing | Waiting::Begin | Waiting::Gradient { .. } => None,
+            Waiting::Start(search) => Some(search.candidate()),
+            Waiting::Move { .. } => Some(schedule.movers()[schedule.at()].proposal()),
+            Waiting::Drift => Some(&state.x),
         }
     }
 }

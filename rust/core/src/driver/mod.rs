@@ -17,6 +17,8 @@ use crate::simd::LANES;
 use crate::space::Boundary;
 use block::Block;
 
+pub use later::Asked;
+
 /// How to run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -50,6 +52,8 @@ pub struct Run {
     seconds: f64,
     /// When models that answer later were last asked, or the run began.
     asked: Instant,
+    /// Rows that were asked about.
+    asked_rows: usize,
 }
 
 /// What came of a run.
@@ -62,7 +66,10 @@ pub struct Sample {
     pub draws: Vec<f64>,
     /// `(chain, draw)`.
     pub energies: Vec<f64>,
+    /// Proposals whose energy was NaN or −∞.
     pub nonfinite: Vec<u64>,
+    /// Drifts with a component that was not finite, taken as 0.
+    pub nonfinite_drift: Vec<u64>,
     pub steps: Vec<u64>,
     pub seconds_warmup: f64,
     pub seconds_sampling: f64,
@@ -141,12 +148,17 @@ impl Run {
             pool,
             seconds: 0.0,
             asked: Instant::now(),
+            asked_rows: 0,
         })
     }
 
     /// Runs for about `time`; true when every chain has finished. For questions whose models all answer at
     /// once; others are run by [`Run::ask`] and [`Run::tell`].
     pub fn advance(&mut self, time: Duration) -> bool {
+        if self.energy.averages() && self.spec.steps_together() {
+            self.advance_together(time);
+            return self.blocks.iter().all(|b| b.step() == self.total_steps());
+        }
         let begin = Instant::now();
         let d = self.target.bounds.len();
         let (draws, thin) = (self.settings.draws, self.settings.thin);
@@ -226,6 +238,7 @@ impl Run {
             n,
             columns: d,
             nonfinite: per_chain(&|b, lane| b.movers().iter().map(|m| m.tally().nonfinite[lane]).sum()),
+            nonfinite_drift: per_chain(&|b, lane| b.scratch.nonfinite[lane]),
             steps: per_chain(&|b, _| b.step()),
             draws,
             energies,

@@ -273,7 +273,7 @@ impl Energy {
                 let loss = match term.loss {
                     Loss::RequireLabel { label } | Loss::CrossEntropy { label } => Loss::Hinge { label },
                     Loss::RequireBand { lower, upper } => {
-                        Loss::Band { lower, upper, scale: self.output_scale(term.model) }
+                        Loss::Band { lower, upper, scale: self.output_scale(term.first.0) }
                     }
                     _ => return None,
                 };

@@ -4,7 +4,7 @@ use super::{State, Tally};
 use crate::adapt::Phase;
 use crate::mutant::{self, Fault};
 use crate::rng::Stream;
-use crate::simd::{LANES, Lanes, math};
+use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch, math};
 
 /// Proposals for eight chains and what is needed to judge them.
 pub(super) struct Proposal<'a> {
@@ -18,7 +18,9 @@ pub(super) struct Proposal<'a> {
 
 /// Accepts each proposal with probability `min(1, exp(−(G(y) − G(x))/τ) q(x|y)/q(y|x))`; NaN and −∞ are
 /// rejected and counted. Returns the probabilities and which chains moved.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn accept(
+    level: Level,
     temperature: f64,
     phase: Phase,
     state: &mut State,
@@ -26,23 +28,19 @@ pub(super) fn accept(
     streams: &mut [Stream; LANES],
     tally: &mut Tally,
 ) -> (Lanes<f64>, [bool; LANES]) {
-    let mut probability = Lanes::splat(0.0);
     let mut moved = [false; LANES];
     let temperature = if mutant::is(Fault::ForgetTemperature) { 1.0 } else { temperature };
+    let Proposal { energy, log_ratio, .. } = *proposal;
+    let mut probability =
+        dispatch(level, Probability { temperature, from: &state.energy, to: &energy, log_ratio: &log_ratio });
     for lane in 0..LANES {
         let u = streams[lane].uniform();
-        if proposal.outside[lane] {
-            continue;
+        let nonfinite = energy[lane].is_nan() || energy[lane] == f64::NEG_INFINITY;
+        if proposal.outside[lane] || nonfinite {
+            tally.nonfinite[lane] += u64::from(!proposal.outside[lane]);
+            probability[lane] = 0.0;
         }
-        let energy = proposal.energy[lane];
-        if energy.is_nan() || energy == f64::NEG_INFINITY {
-            tally.nonfinite[lane] += 1;
-            continue;
-        }
-        let log = -(energy - state.energy[lane]) / temperature + proposal.log_ratio[lane];
-        let p = if log.is_nan() { 0.0 } else { math::exp1(log.min(0.0)) };
-        probability[lane] = p;
-        moved[lane] = u < p;
+        moved[lane] = u < probability[lane];
     }
     for (x, y) in state.x.iter_mut().zip(proposal.x) {
         for lane in 0..LANES {
@@ -62,4 +60,26 @@ pub(super) fn accept(
         }
     }
     (probability, moved)
+}
+
+/// `min(1, exp(−(to − from)/τ + log ratio))`; 0 for NaN.
+struct Probability<'a> {
+    temperature: f64,
+    from: &'a Lanes<f64>,
+    to: &'a Lanes<f64>,
+    log_ratio: &'a Lanes<f64>,
+}
+
+impl Op for Probability<'_> {
+    type Output = Lanes<f64>;
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) -> Lanes<f64> {
+        let change = s.sub(s.load(self.to), s.load(self.from));
+        let log = s.sub(s.load(self.log_ratio), s.div(change, s.splat(self.temperature)));
+        let p = math::exp(s, s.min(log, s.splat(0.0)));
+        let mut out = Lanes::splat(0.0);
+        s.store(s.select(s.le(log, log), p, s.splat(0.0)), &mut out);
+        out
+    }
 }

@@ -2,12 +2,12 @@
 //! `y = x − η P b(x) + sqrt(2ητP) ξ`, with a diagonal P and any deterministic field b.
 
 use super::accept::{Proposal, accept};
+use super::langevin::Langevin;
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::{Adaptation, Phase, Scale};
 use crate::drift::{Drift, Noise};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
-use crate::space::{Boundary, log_folded_normal};
 
 /// Smoothing as a fraction of each column's spread when none is given.
 const SIGMA: f64 = 0.25;
@@ -21,6 +21,11 @@ pub struct Mala {
     /// Standard deviation of the noise, a multiple of each column's unit: `sqrt(2ητ)`.
     adaptation: Adaptation,
     scale: [Scale; LANES],
+    /// η of the present steps, the variance of their noise, and the square root of the preconditioner.
+    step: Lanes<f64>,
+    variance: Lanes<f64>,
+    unit: Vec<Lanes<f64>>,
+    noise: Vec<Lanes<f64>>,
     /// Standard deviations of the smoothing noise.
     sigma: Vec<Lanes<f64>>,
     directions: Vec<Lanes<f64>>,
@@ -55,9 +60,15 @@ impl Mala {
             mean_width: free.iter().map(|&d| target.bounds.width(d)).sum::<f64>() / free.len().max(1) as f64,
             adaptation: Adaptation::new(
                 fixed.map(|step| (2.0 * step * target.temperature).sqrt()),
+                // A long step against a gradient leads nowhere.
+                0.0,
                 &target.bounds,
             ),
             scale: [Scale { factor: 0.0, by_spread: false }; LANES],
+            step: Lanes::splat(0.0),
+            variance: Lanes::splat(0.0),
+            unit: vec![Lanes::splat(1.0); n],
+            noise: vec![Lanes::splat(0.0); n],
             sigma: vec![Lanes::splat(1.0); n],
             directions: vec![Lanes::splat(0.0); directions],
             here: vec![Lanes::splat(0.0); n],
@@ -91,19 +102,39 @@ impl Mala {
         Lanes(factors.0.map(|f| self.fixed.unwrap_or(f * f / (2.0 * target.temperature))))
     }
 
-    /// η of a chain's present step.
-    fn step(&self, target: &Target, lane: usize) -> f64 {
-        let factor = self.scale[lane].factor;
-        self.fixed.unwrap_or(factor * factor / (2.0 * target.temperature))
+    /// Fixes the law of the present step.
+    fn set_law(&mut self, target: &Target) {
+        for lane in 0..LANES {
+            let factor = self.scale[lane].factor;
+            self.step[lane] = self.fixed.unwrap_or(factor * factor / (2.0 * target.temperature));
+            self.variance[lane] = 2.0 * self.step[lane] * target.temperature;
+        }
+        let by_spread = self.scale.iter().any(|scale| scale.by_spread);
+        for &d in target.bounds.free() {
+            let plain = match (self.precondition, self.fixed) {
+                (true, _) => target.bounds.width(d),
+                (false, Some(_)) => 1.0,
+                (false, None) => self.mean_width,
+            };
+            self.unit[d] = Lanes::splat(plain);
+            if self.precondition && by_spread {
+                for lane in 0..LANES {
+                    if self.scale[lane].by_spread {
+                        self.unit[d][lane] = self.adaptation.spread(d, lane);
+                    }
+                }
+            }
+        }
     }
 
-    /// Square root of the preconditioner.
-    fn unit(&self, target: &Target, d: usize, lane: usize) -> f64 {
-        match (self.precondition, self.fixed, self.scale[lane].by_spread) {
-            (true, _, true) => self.adaptation.spread(d, lane),
-            (true, _, false) => target.bounds.width(d),
-            (false, Some(_), _) => 1.0,
-            (false, None, _) => self.mean_width,
+    fn law<'a>(&'a self, target: &'a Target) -> Langevin<'a> {
+        Langevin {
+            level: target.level,
+            bounds: &target.bounds,
+            boundary: target.boundary,
+            step: &self.step,
+            variance: &self.variance,
+            unit: &self.unit,
         }
     }
 
@@ -130,6 +161,7 @@ impl Mala {
                     let rng = &mut streams.propose[lane];
                     self.scale[lane] = self.adaptation.choose(lane, rng);
                 }
+                self.set_law(target);
                 // The smoothing follows the spread.
                 let stale = adapted || self.drift_version != Some(state.version);
                 if renewed || stale {
@@ -148,20 +180,14 @@ impl Mala {
     }
 
     fn propose(&mut self, target: &Target, state: &State, streams: &mut Streams) -> Request {
-        let bounds = &target.bounds;
-        let spread = if mutant::is(Fault::HalveNoise) { 1.0 } else { 2.0 };
-        self.outside = [false; LANES];
-        for lane in 0..LANES {
-            for &d in bounds.free() {
-                let (step, unit) = (self.step(target, lane), self.unit(target, d, lane));
-                let sd = (spread * step * target.temperature).sqrt() * unit;
-                let mean = state.x[d][lane] + shift(step, unit, self.here[d][lane], bounds.width(d));
-                let y = mean + sd * streams.propose[lane].normal();
-                let inside = target.boundary.bring_inside(y, bounds.lower(d), bounds.upper(d));
-                self.outside[lane] |= inside.is_none();
-                self.proposal[d][lane] = inside.unwrap_or(state.x[d][lane]);
+        for (lane, stream) in streams.propose.iter_mut().enumerate() {
+            for &d in target.bounds.free() {
+                self.noise[d][lane] = stream.normal();
             }
         }
+        let mut proposal = std::mem::take(&mut self.proposal);
+        self.outside = self.law(target).propose(&state.x, &self.here, &self.noise, &mut proposal);
+        self.proposal = proposal;
         self.stage = Stage::Proposed;
         if matches!(self.drift, Drift::Smoothed { noise: Noise::Fresh, .. }) {
             Request::Energy
@@ -198,26 +224,29 @@ impl Mala {
         there: Option<&[Lanes<f64>]>,
         streams: &mut Streams,
     ) {
-        let mut log_ratio = Lanes::splat(0.0);
-        for lane in 0..LANES {
-            if self.outside[lane] {
-                continue;
-            }
-            let forward = self.log_density(target, lane, &state.x, &self.here, &self.proposal);
-            let reverse =
-                self.log_density(target, lane, &self.proposal, there.unwrap_or(&self.here), &state.x);
-            log_ratio[lane] = if mutant::is(Fault::DropReverse) {
-                -forward
+        let law = self.law(target);
+        let forward = law.log_density(&state.x, &self.here, &self.proposal);
+        let reverse = law.log_density(&self.proposal, there.unwrap_or(&self.here), &state.x);
+        let log_ratio = Lanes(std::array::from_fn(|lane| {
+            if mutant::is(Fault::DropReverse) {
+                -forward[lane]
             } else if mutant::is(Fault::FlipRatio) {
-                forward - reverse
+                forward[lane] - reverse[lane]
             } else {
-                reverse - forward
-            };
-        }
+                reverse[lane] - forward[lane]
+            }
+        }));
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
         let jumps = self.adaptation.jumps(&target.bounds, &state.x, &self.proposal);
-        let (probability, moved) =
-            accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
+        let (probability, moved) = accept(
+            target.level,
+            target.temperature,
+            phase,
+            state,
+            &proposal,
+            &mut streams.accept,
+            &mut self.tally,
+        );
         for (here, there) in self.here.iter_mut().zip(there.unwrap_or(&[])) {
             for lane in 0..LANES {
                 if moved[lane] {
@@ -228,31 +257,6 @@ impl Mala {
         self.drift_version = Some(state.version);
         self.stage = Stage::Over;
         self.adaptation.learn(&target.bounds, &jumps, &probability, &state.x);
-    }
-
-    /// `log q(to | from)` of one chain, up to a constant that cancels.
-    fn log_density(
-        &self,
-        target: &Target,
-        lane: usize,
-        from: &[Lanes<f64>],
-        drift: &[Lanes<f64>],
-        to: &[Lanes<f64>],
-    ) -> f64 {
-        let step = self.step(target, lane);
-        let mut log = 0.0;
-        for &d in target.bounds.free() {
-            let unit = self.unit(target, d, lane);
-            let variance = 2.0 * step * target.temperature * unit * unit;
-            let mean = from[d][lane] + shift(step, unit, drift[d][lane], target.bounds.width(d));
-            let y = to[d][lane];
-            log += if target.boundary == Boundary::Reflect && !mutant::is(Fault::ForgetFold) {
-                log_folded_normal(y, mean, variance, target.bounds.lower(d), target.bounds.upper(d))
-            } else {
-                -(y - mean) * (y - mean) / (2.0 * variance)
-            };
-        }
-        log
     }
 
     fn draw_directions(&mut self, target: &Target, streams: &mut Streams) {
@@ -277,10 +281,4 @@ impl Mala {
             }
         }
     }
-}
-
-/// `−η P b`, at most one width of the column: a field may be bounded as one likes, and a longer step would
-/// only lose its noise to rounding.
-fn shift(step: f64, scale: f64, drift: f64, width: f64) -> f64 {
-    (-step * scale * scale * drift).clamp(-width, width)
 }

@@ -6,6 +6,7 @@
 
 mod accept;
 mod conditional;
+mod langevin;
 mod mala;
 mod random_walk;
 mod schedule;
@@ -61,22 +62,31 @@ impl Spec {
             _ => Ok(()),
         };
         match self {
-            Spec::Mala { .. } | Spec::Conditional if energy.foreign_width() > 0 => {
-                Err(Error::Sampling(format!(
-                    "{}() needs more of a model than its outputs, and a model of this question is evaluated by \
-                     its own library, which gives no more; use RandomWalk(), or a Mixture or Cycle of \
-                     RandomWalk(scale)",
-                    self.name()
-                )))
-            }
             Spec::RandomWalk { scale } => positive("scale", *scale),
             Spec::Mala { step, drift, .. } => {
                 positive("step", *step)?;
                 positive("sigma", drift.sigma())?;
+                let asks = energy.foreign_width() > 0;
                 match drift {
+                    Drift::Gradient if !energy.differentiable() && asks => Err(Error::Sampling(
+                        "MALA(drift=\"gradient\") needs a gradient, and a model of this question that is \
+                         evaluated by its own library gives none: use RandomWalk()"
+                            .into(),
+                    )),
                     Drift::Gradient if !energy.differentiable() => Err(Error::Sampling(
                         "MALA(drift=\"gradient\") needs a gradient, and tree models have none: use \
                          drift=\"closed_form\", drift=Smoothed(), or the kernel Conditional()"
+                            .into(),
+                    )),
+                    Drift::ClosedForm { .. } | Drift::Smoothed { .. } if asks => Err(Error::Sampling(
+                        "MALA with a smoothed drift evaluates many rows a step, and a model of this question \
+                         is evaluated by its own library, once a step for all chains: use RandomWalk(), or \
+                         MALA() where the model has a gradient"
+                            .into(),
+                    )),
+                    Drift::ClosedForm { .. } if energy.decodes() => Err(Error::Sampling(
+                        "MALA(drift=\"closed_form\") smooths trees in the columns that are sampled, and a \
+                         decoder stands between: use drift=Smoothed(), MALA() or RandomWalk()"
                             .into(),
                     )),
                     Drift::Smoothed { directions: 0, .. } => {
@@ -85,6 +95,11 @@ impl Spec {
                     _ => Ok(()),
                 }
             }
+            Spec::Conditional if energy.foreign_width() > 0 => Err(Error::Sampling(
+                "Conditional() needs more of a model than its outputs, and a model of this question is \
+                 evaluated by its own library, which gives no more; use RandomWalk()"
+                    .into(),
+            )),
             Spec::Conditional if !energy.stepwise() => Err(Error::Sampling(
                 "Conditional() needs a question that is a step function of each column plus near(...) terms \
                  with positive weights; use RandomWalk()"
@@ -112,6 +127,14 @@ impl Spec {
                 kernels.iter().try_for_each(|k| k.check(energy))
             }
         }
+    }
+
+    /// Whether a step needs nothing but energies and gradients of one row after another, so that all chains can
+    /// be served at once.
+    pub(crate) fn steps_together(&self) -> bool {
+        self.movers()
+            .iter()
+            .all(|mover| matches!(mover, Spec::RandomWalk { .. } | Spec::Mala { drift: Drift::Gradient, .. }))
     }
 
     /// The kernels that move chains: the spec itself, or the parts of a mixture or cycle in order.

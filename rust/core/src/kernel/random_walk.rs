@@ -6,6 +6,9 @@ use crate::adapt::{Adaptation, Phase};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
 
+/// Share of an adapted walk's steps that are of any length: rings and islands need a long jump now and then.
+const RARE: f64 = 0.25;
+
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
     adaptation: Adaptation,
@@ -18,7 +21,7 @@ pub struct RandomWalk {
 impl RandomWalk {
     pub(super) fn new(fixed: Option<f64>, target: &Target) -> Self {
         Self {
-            adaptation: Adaptation::new(fixed, &target.bounds),
+            adaptation: Adaptation::new(fixed, RARE, &target.bounds),
             proposal: target.bounds.lowers().iter().map(|&x| Lanes::splat(x)).collect(),
             outside: [false; LANES],
             answered: false,
@@ -82,8 +85,15 @@ impl RandomWalk {
         let log_ratio = Lanes::splat(if mutant::is(Fault::AcceptAll) { f64::MAX } else { 0.0 });
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
         let jumps = self.adaptation.jumps(&target.bounds, &state.x, &self.proposal);
-        let (probability, _) =
-            accept(target.temperature, phase, state, &proposal, &mut streams.accept, &mut self.tally);
+        let (probability, _) = accept(
+            target.level,
+            target.temperature,
+            phase,
+            state,
+            &proposal,
+            &mut streams.accept,
+            &mut self.tally,
+        );
         self.adaptation.learn(&target.bounds, &jumps, &probability, &state.x);
     }
 }

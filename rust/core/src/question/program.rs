@@ -1,6 +1,8 @@
 //! What the models of a question must compute: which nodes of their graphs, from which sums of trees.
 
-use super::loss::{Loss, Outputs, Term};
+use std::ops::Range;
+
+use super::loss::{Outputs, Term};
 use crate::model::Graph;
 use crate::model::graph::Op;
 use crate::model::tree::Forest;
@@ -23,9 +25,16 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// The part of `graph` that these nodes need; slots are counted on from `slot`.
-    pub(super) fn new(graph: &Graph, targets: &[usize], offset: usize, slot: &mut usize) -> Self {
-        let needed = graph.needed(targets);
+    /// The part of `graph` that the nodes `targets` and `compared` need, of which the latter are wanted among
+    /// the values even where they are trees; slots are counted on from `slot`.
+    pub(super) fn new(
+        graph: &Graph,
+        targets: &[usize],
+        compared: &[usize],
+        offset: usize,
+        slot: &mut usize,
+    ) -> Self {
+        let needed = graph.needed(&[targets, compared].concat());
         let mut program = Self {
             offset,
             order: Vec::new(),
@@ -45,11 +54,12 @@ impl Program {
             }
         }
         let read = |node: usize| {
-            needed.iter().any(|&i| {
-                let mut found = false;
-                graph.nodes[i].op.each_source(|source| found |= source == node);
-                found
-            })
+            compared.contains(&node)
+                || needed.iter().any(|&i| {
+                    let mut found = false;
+                    graph.nodes[i].op.each_source(|source| found |= source == node);
+                    found
+                })
         };
         program.read_trees = program.trees.iter().copied().filter(|&(node, _)| read(node)).collect();
         program
@@ -57,11 +67,16 @@ impl Program {
 
     /// Where the entries of a target node are found.
     pub(super) fn place(&self, graph: &Graph, node: usize) -> Place {
-        let n = graph.nodes[node].width;
         match self.trees.iter().find(|&&(i, _)| i == node) {
-            Some(&(_, first)) => Place::Slots { first, n },
-            None => Place::Values { first: self.offset + graph.nodes[node].offset, n },
+            Some(&(_, first)) => Place::Slots { first, n: graph.nodes[node].width },
+            None => Place::Values(self.range(graph, node)),
         }
+    }
+
+    /// Where a node's entries are among the values of all models.
+    pub(super) fn range(&self, graph: &Graph, node: usize) -> Range<usize> {
+        let first = self.offset + graph.nodes[node].offset;
+        first..first + graph.nodes[node].width
     }
 
     /// Numbers that other libraries compute of a row.
@@ -71,7 +86,7 @@ impl Program {
 
     /// Whether there is nothing to compute: every term reads trees directly.
     pub(super) fn trivial(&self) -> bool {
-        self.order.is_empty() && !self.reads_row && self.foreign.is_empty()
+        self.order.is_empty() && !self.reads_row && self.foreign.is_empty() && self.read_trees.is_empty()
     }
 
     /// Computes the values of the model's nodes: from the row where it reads it (`x`), from what the slots
@@ -181,17 +196,22 @@ impl Work for FillSlots<'_> {
 }
 
 /// Where a loss reads its outputs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     /// Sums of trees, without detour.
     Slots {
         first: usize,
         n: usize,
     },
-    Values {
-        first: usize,
-        n: usize,
-    },
+    Values(Range<usize>),
+}
+
+/// Where a term reads the outputs of its nodes.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    pub(super) first: Place,
+    /// Among the values; empty for a loss of one node.
+    pub(super) second: Range<usize>,
 }
 
 /// A tree node's outputs, from the sums in its slots.
@@ -213,56 +233,48 @@ impl<S: Simd> Outputs<S> for OfSums<'_> {
     }
 }
 
-/// A computed node's outputs.
-pub(super) struct OfValues<'a>(pub(super) &'a [Lanes<f64>]);
-
-impl<S: Simd> Outputs<S> for OfValues<'_> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    #[inline(always)]
-    fn get(&self, s: S, k: usize) -> S::F {
-        s.load(&self.0[k])
-    }
-}
-
 /// Adds every term's derivative by its outputs: to `slots` for outputs of trees, else to `cotangents`.
-pub(super) fn add_cotangents(
-    terms: &[Term],
-    places: &[Place],
-    slot_outputs: &[Lanes<f64>],
-    values: &[Lanes<f64>],
-    slots: &mut [Lanes<f64>],
-    cotangents: &mut [Lanes<f64>],
-    scratch: &mut (Vec<f64>, Vec<f64>),
-) {
-    let (outputs, slopes) = scratch;
-    for (term, place) in terms.iter().zip(places) {
-        if term.loss.is_requirement() {
-            continue;
-        }
-        let (from, to) = match *place {
-            Place::Slots { first, n } => (&slot_outputs[first..first + n], &mut slots[first..first + n]),
-            Place::Values { first, n } => (&values[first..first + n], &mut cotangents[first..first + n]),
-        };
-        for lane in 0..LANES {
-            outputs.clear();
-            outputs.extend(from.iter().map(|v| v[lane]));
-            slopes.clear();
-            slopes.resize(outputs.len(), 0.0);
-            term.loss.add_cotangent(term.weight, outputs, slopes);
-            for (to, slope) in to.iter_mut().zip(slopes.iter()) {
-                to[lane] += slope;
+pub(super) struct AddCotangents<'a> {
+    pub(super) terms: &'a [Term],
+    pub(super) places: &'a [Places],
+    pub(super) slot_outputs: &'a [Lanes<f64>],
+    pub(super) values: &'a [Lanes<f64>],
+    pub(super) slots: &'a mut [Lanes<f64>],
+    pub(super) cotangents: &'a mut [Lanes<f64>],
+    pub(super) scratch: &'a mut Vec<Lanes<f64>>,
+}
+
+impl Work for AddCotangents<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let Self { terms, places, slot_outputs, values, slots, cotangents, scratch } = self;
+        for (term, places) in terms.iter().zip(places) {
+            if term.loss.is_requirement() {
+                continue;
             }
+            let (a, to) = match &places.first {
+                Place::Slots { first, n } => {
+                    (&slot_outputs[*first..first + n], &mut slots[*first..first + n])
+                }
+                Place::Values(range) => (&values[range.clone()], &mut cotangents[range.clone()]),
+            };
+            let b = &values[places.second.clone()];
+            // Both nodes may be one: their cotangents are collected apart.
+            scratch.clear();
+            scratch.resize(a.len() + b.len(), Lanes::splat(0.0));
+            let (to_a, to_b) = scratch.split_at_mut(a.len());
+            term.loss.add_cotangents(s, term.weight, a, b, to_a, to_b);
+            add_all(s, to_a, to);
+            add_all(s, to_b, &mut cotangents[places.second.clone()]);
         }
     }
 }
 
-impl Loss {
-    /// Whether the loss is a hard requirement.
-    pub fn is_requirement(&self) -> bool {
-        matches!(self, Loss::RequireLabel { .. } | Loss::RequireBand { .. })
+#[inline(always)]
+fn add_all<S: Simd>(s: S, from: &[Lanes<f64>], to: &mut [Lanes<f64>]) {
+    for (from, to) in from.iter().zip(to) {
+        s.store(s.add(s.load(from), s.load(to)), to);
     }
 }

@@ -140,7 +140,7 @@ pub fn exp_m1<S: Simd>(s: S, x: S::F) -> S::F {
 }
 
 /// Chebyshev coefficients of `ln(erfc(z) e^{z²} / t)` in `2t - 1`, `t = 2 / (2 + z)`, `z ≥ 0`.
-const ERFC: [f64; 28] = [
+pub(crate) const ERFC: [f64; 28] = [
     -0.651_326_859_890_854_7,
     0.641_969_792_356_490_3,
     0.019_476_473_204_185_836,

@@ -1,8 +1,11 @@
 //! Where an answer may lie: bounds of the columns and what happens to a proposal beyond them.
 
 mod boundary;
+mod folded;
 
-pub use boundary::{Boundary, fold, log_folded_normal};
+pub use boundary::{Boundary, fold};
+pub use folded::log_folded_normal;
+pub(crate) use folded::{LOST, MOST, Narrow, images, narrow};
 
 use crate::error::{Error, Result};
 

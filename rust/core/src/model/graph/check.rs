@@ -33,8 +33,8 @@ pub(super) fn width(op: &Op, n_columns: usize, nodes: &[Node]) -> std::result::R
             }
             Ok(ensemble.n_outputs())
         }
-        Op::Foreign { width: 0 } => Err("no outputs".into()),
-        Op::Foreign { width } => Ok(*width),
+        Op::Foreign { width: 0, .. } => Err("no outputs".into()),
+        Op::Foreign { width, .. } => Ok(*width),
         Op::Linear { source, weights, bias } => {
             if weights.columns != of(*source)? || weights.rows != bias.len() {
                 return Err(format!(

@@ -313,7 +313,7 @@ pub(super) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
 }
 
 #[inline(always)]
-fn activation<S: Simd>(s: S, kind: Activation, x: S::F) -> S::F {
+pub(crate) fn activation<S: Simd>(s: S, kind: Activation, x: S::F) -> S::F {
     let zero = s.splat(0.0);
     match kind {
         // A NaN stays one.
@@ -349,7 +349,7 @@ fn gelu_tanh<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
 
 /// Derivative of an activation at x, whose value there is y.
 #[inline(always)]
-pub(super) fn activation_slope<S: Simd>(s: S, kind: Activation, x: S::F, y: S::F) -> S::F {
+pub(crate) fn activation_slope<S: Simd>(s: S, kind: Activation, x: S::F, y: S::F) -> S::F {
     let (zero, one) = (s.splat(0.0), s.splat(1.0));
     match kind {
         Activation::Relu => s.select(s.lt(zero, x), one, zero),

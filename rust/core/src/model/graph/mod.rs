@@ -12,4 +12,6 @@ mod reverse;
 mod tests;
 
 pub use encode::{Feature, Step};
+pub(crate) use evaluate::{activation, activation_slope};
+pub use forward::Evaluator;
 pub use op::{Activation, Graph, KernelKind, Matrix, Op};

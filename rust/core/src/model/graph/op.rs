@@ -96,9 +96,11 @@ pub enum Op {
     Encode(Vec<Feature>),
     /// Sums of leaf values of the row.
     Trees(Arc<TreeEnsemble>),
-    /// Outputs that another library computes from the row, and hands over.
+    /// Outputs that another library computes from the row, and hands over; with `gradient` it also carries
+    /// cotangents of them back to the row.
     Foreign {
         width: usize,
+        gradient: bool,
     },
     /// `weights · source + bias`.
     Linear {
@@ -309,7 +311,10 @@ impl Graph {
     /// votes and steps are flat where they are continuous, so something must come past them from the row.
     pub fn differentiable(&self, node: usize) -> bool {
         let unknown = |i: &usize| {
-            matches!(self.nodes[*i].op, Op::Trees(_) | Op::Foreign { .. } | Op::PairCoupling { .. })
+            matches!(
+                self.nodes[*i].op,
+                Op::Trees(_) | Op::Foreign { gradient: false, .. } | Op::PairCoupling { .. }
+            )
         };
         let needed = self.needed(&[node]);
         if needed.iter().any(unknown) {
@@ -318,7 +323,7 @@ impl Graph {
         let mut sloped = vec![false; self.nodes.len()];
         for i in needed {
             sloped[i] = match &self.nodes[i].op {
-                Op::Row | Op::Encode(_) => true,
+                Op::Row | Op::Encode(_) | Op::Foreign { .. } => true,
                 Op::OneHotArgmax { .. }
                 | Op::Step { .. }
                 | Op::PairVotes { .. }

@@ -2,20 +2,22 @@
 
 use super::Energy;
 use crate::model::tree::Slice;
-use crate::question::program::{OfSums, OfValues, Place};
+use crate::question::program::{OfSums, Place};
 use crate::simd::{Lanes, Op, Simd};
 
 impl Energy {
     #[inline(always)]
     fn models_part<S: Simd>(&self, s: S, sums: &[Lanes<u64>], values: &[Lanes<f64>]) -> S::F {
         let mut g = s.splat(0.0);
-        for (term, place) in self.parts.terms.iter().zip(&self.places) {
-            let loss = match *place {
+        for (term, places) in self.parts.terms.iter().zip(&self.places) {
+            let second = &values[places.second.clone()];
+            let loss = match &places.first {
                 Place::Slots { first, n } => {
-                    let outputs = OfSums { forest: &self.forest, first, sums: &sums[first..first + n] };
-                    term.loss.value(s, &outputs)
+                    let outputs =
+                        OfSums { forest: &self.forest, first: *first, sums: &sums[*first..first + n] };
+                    term.loss.value(s, &outputs, second)
                 }
-                Place::Values { first, n } => term.loss.value(s, &OfValues(&values[first..first + n])),
+                Place::Values(range) => term.loss.value(s, &&values[range.clone()], second),
             };
             g = s.mul_add(s.splat(term.weight), loss, g);
         }

@@ -1,0 +1,168 @@
+//! G at eight rows, and on slices of them.
+
+use super::lanes::{AtSums, ModelsPart, OnSlice};
+use super::{Energy, Workspace};
+use crate::model::tree::Forest;
+use crate::question::program::SlotOutputs;
+use crate::simd::{LANES, Lanes, dispatch};
+
+impl Energy {
+    /// G at eight rows of the box.
+    pub fn at(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
+        self.at_in(&self.forest, x, false, workspace)
+    }
+
+    /// The same, with what [`Energy::add_gradient`] needs.
+    pub(crate) fn at_with_slopes(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
+        self.at_in(&self.forest, x, true, workspace)
+    }
+
+    pub(super) fn at_in(
+        &self,
+        forest: &Forest,
+        x: &[Lanes<f64>],
+        slopes: bool,
+        workspace: &mut Workspace,
+    ) -> Lanes<f64> {
+        self.prepare_in(forest, x, workspace);
+        if self.averages() {
+            self.means(&mut [&mut *workspace], slopes, false);
+        }
+        self.conclude_in(forest, workspace)
+    }
+
+    /// What has to be known of eight rows before the means.
+    pub(crate) fn prepare(&self, x: &[Lanes<f64>], workspace: &mut Workspace) {
+        self.prepare_in(&self.forest, x, workspace);
+    }
+
+    /// G at the rows that were prepared, after the means.
+    pub(crate) fn conclude(&self, workspace: &mut Workspace) -> Lanes<f64> {
+        self.conclude_in(&self.forest, workspace)
+    }
+
+    fn prepare_in(&self, forest: &Forest, x: &[Lanes<f64>], workspace: &mut Workspace) {
+        self.decode(x, workspace);
+        let Workspace { words, sums, values, foreign, row, .. } = workspace;
+        sums.resize(forest.n_slots(), Lanes::splat(0));
+        if forest.n_slots() > 0 {
+            forest.sums(self.level, row, words, sums);
+        }
+        let foreign = foreign.get(self.decoder_width()..).unwrap_or(&[]);
+        self.compute(Some(row), &SlotOutputs::Sums { forest, sums }, foreign, values);
+    }
+
+    fn conclude_in(&self, forest: &Forest, workspace: &mut Workspace) -> Lanes<f64> {
+        let Workspace { sums, values, foreign, row, means, .. } = workspace;
+        debug_assert_eq!(forest.n_slots(), sums.len());
+        let mut g = dispatch(self.level, AtSums { energy: self, x: row, sums, values });
+        if let Some(value) = &means.value {
+            for lane in 0..LANES {
+                g[lane] += value[lane];
+            }
+        }
+        // Comparisons inside losses would take NaN for one side or the other.
+        for output in foreign.iter() {
+            for lane in 0..LANES {
+                if output[lane].is_nan() {
+                    g[lane] = f64::NAN;
+                }
+            }
+        }
+        if let Some(decoder) = &self.parts.decoder {
+            let inside = decoder.inside(row);
+            for lane in 0..LANES {
+                if !inside[lane] && !g[lane].is_nan() {
+                    g[lane] = f64::INFINITY;
+                }
+            }
+        }
+        g
+    }
+
+    /// The row that models see, into the workspace.
+    pub(super) fn decode(&self, x: &[Lanes<f64>], workspace: &mut Workspace) {
+        let Workspace { foreign, decoded, row, .. } = workspace;
+        match &self.parts.decoder {
+            Some(decoder) => decoder.forward(self.level, x, foreign, decoded, row),
+            None => {
+                row.clear();
+                row.extend_from_slice(x);
+            }
+        }
+    }
+
+    /// Numbers of [`Energy::foreign_width`] that a decoder of another library gives: the first.
+    pub(super) fn decoder_width(&self) -> usize {
+        self.parts.decoder.as_ref().filter(|d| d.foreign()).map_or(0, |d| d.n_data())
+    }
+
+    /// G at the rows of a sweep, from its running sums.
+    pub(crate) fn at_sweep(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
+        let Workspace { sweep, values, .. } = workspace;
+        let sums = &sweep.sums;
+        self.compute(Some(x), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
+        dispatch(self.level, AtSums { energy: self, x, sums, values })
+    }
+
+    /// Prepares a sweep; with `again`, from the rows that the last sweep in this workspace left.
+    pub(crate) fn begin_sweep(&self, x: &[Lanes<f64>], again: bool, workspace: &mut Workspace) {
+        self.forest.begin_sweep(self.level, x, again, &mut workspace.sweep);
+    }
+
+    /// The stretches of `column` at the present rows, and the models' part of G on each.
+    pub(crate) fn slice(
+        &self,
+        column: usize,
+        x: &[Lanes<f64>],
+        workspace: &mut Workspace,
+        energies: &mut Vec<Lanes<f64>>,
+    ) {
+        let Workspace { sweep, slice, values, .. } = workspace;
+        self.forest.slice(self.level, column, x, sweep, slice);
+        if self.direct {
+            dispatch(self.level, OnSlice { energy: self, slice, energies });
+            return;
+        }
+        energies.clear();
+        for sums in slice.sums.chunks_exact(self.forest.n_slots().max(1)) {
+            self.compute(None, &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
+            energies.push(dispatch(self.level, ModelsPart { energy: self, sums, values }));
+        }
+    }
+
+    pub(crate) fn commit(
+        &self,
+        column: usize,
+        x: &Lanes<f64>,
+        chosen: &Lanes<u64>,
+        workspace: &mut Workspace,
+    ) {
+        let Workspace { sweep, slice, .. } = workspace;
+        self.forest.commit(self.level, column, x, slice, chosen, sweep);
+    }
+
+    /// Values of every model's nodes that the terms need; without `x` those of the row stay. `foreign` are
+    /// those of models alone.
+    pub(super) fn compute(
+        &self,
+        x: Option<&[Lanes<f64>]>,
+        slots: &SlotOutputs<'_>,
+        foreign: &[Lanes<f64>],
+        values: &mut Vec<Lanes<f64>>,
+    ) {
+        if self.direct {
+            return;
+        }
+        values.resize(self.n_values, Lanes::splat(0.0));
+        let mut first = 0;
+        for ((program, model), columns) in
+            self.programs.iter().zip(&self.parts.models).zip(&self.parts.columns)
+        {
+            if !program.trivial() {
+                program.evaluate(self.level, model, columns, x, slots, &foreign[first..], values);
+            }
+            first += program.foreign_width(model);
+        }
+    }
+}
