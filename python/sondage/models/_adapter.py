@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 
     from sondage.models._features import Features, RawColumn
     from sondage.models._graph import GraphBuilder, Heads
+    from sondage.space import Space
 
-__all__ = ["Adapter", "NotNative", "Source"]
+__all__ = ["Adapter", "Gives", "NotNative", "Source", "Vjp"]
+
+#: An output that a model's own library gives; a decision is 1 for the label that it predicts.
+Gives: TypeAlias = Literal["score", "proba", "log_proba", "decision"]
+#: The Jacobian's product with a cotangent of the outputs, (rows, outputs) → (rows, columns).
+Vjp: TypeAlias = "Callable[[NDArray[np.float64]], NDArray[np.float64]]"
 
 
 class NotNative(Exception):  # noqa: N818 - a finding, not a failure
@@ -46,6 +52,8 @@ class Source(ABC):
     tolerance : float
         Largest difference of an output to the library's own, relative to the outputs' size: more
         than rounding, less than any error of reading.
+    differentiable : bool
+        Whether `with_vjp` gives the gradients of a score and of probabilities.
     """
 
     library: str
@@ -55,6 +63,7 @@ class Source(ABC):
     missing: bool
     unknown: bool = False
     tolerance: float = 1e-6
+    differentiable: bool = False
 
     def takes(self, rows: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which rows the library evaluates at all, shape (rows,)."""
@@ -112,6 +121,10 @@ class Source(ABC):
         """Whether it does."""
         return False
 
+    def with_vjp(self, rows: NDArray[np.float64], gives: Gives) -> tuple[NDArray[np.float64], Vjp]:
+        """Return outputs, and what takes their cotangent (rows, outputs) back to the rows."""
+        raise NotImplementedError
+
     def slack(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bound the rounding of a row's outputs beyond a share of their own size, (rows,).
 
@@ -142,8 +155,8 @@ class Adapter:
     note : str
         For the support matrix: what is evaluated by the library itself, or not at all.
     with_output : callable, optional
-        For models that do not say themselves what they give: the adapter for the ``output=`` and
-        ``classes=`` of `as_model`.
+        For models that do not say themselves what they give: the adapter for the ``output=``,
+        ``classes=`` and ``space=`` of `as_model`.
     """
 
     family: str
@@ -155,4 +168,6 @@ class Adapter:
     missing: bool = False
     categorical: bool = False
     note: str = ""
-    with_output: Callable[[str | None, Sequence[object] | None], Adapter] | None = None
+    with_output: Callable[[str | None, Sequence[object] | None, Space | None], Adapter] | None = (
+        None
+    )

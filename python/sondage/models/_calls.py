@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,15 +12,13 @@ from sondage.errors import ModelError
 from sondage.models._graph import GraphBuilder, Heads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from numpy.typing import NDArray
 
-    from sondage.models._adapter import Source
+    from sondage.models._adapter import Gives, Source, Vjp
 
-__all__ = ["Call", "Foreign"]
-
-Gives: TypeAlias = Literal["score", "proba", "log_proba", "decision"]
+__all__ = ["Call", "Foreign", "of_pair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +30,23 @@ class Call:
     node, width : int
     source : Source
     gives : {"score", "proba", "log_proba", "decision"}
-        Which of its outputs; a decision is 1 for the label that it predicts, else 0.
+        Which of its outputs.
     """
 
     node: int
     width: int
     source: Source
     gives: Gives
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether there is a gradient of it."""
+        return self.source.differentiable and self.gives in ("score", "proba")
+
+    @property
+    def key(self) -> Hashable:
+        """The same for the same output of the same model."""
+        return id(self.source), self.gives
 
     def values(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Call the model once for all raw rows; return (rows, width).
@@ -50,15 +58,23 @@ class Call:
         """
         if len(rows) == 0:
             return np.empty((0, self.width))
-        given = np.array(self._given(rows), dtype=np.float64)
-        if given.ndim == 1:
-            given = given[:, np.newaxis]
-        if given.shape != (len(rows), self.width):
+        return self._checked(self._given(rows), len(rows))
+
+    def with_vjp(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], Vjp]:
+        """Return `values`, and what takes a cotangent (rows, width) back to the rows."""
+        given, vjp = self.source.with_vjp(rows, self.gives)
+        return self._checked(given, len(rows)), vjp
+
+    def _checked(self, given: object, n: int) -> NDArray[np.float64]:
+        values = np.asarray(given, dtype=np.float64)
+        if values.ndim == 1:
+            values = values[:, np.newaxis]
+        if values.shape != (n, self.width):
             raise ModelError(
-                f"its {self.gives} of {len(rows)} rows has shape {given.shape}; "
-                f"{(len(rows), self.width)} was expected"
+                f"its {self.gives} of {n} rows has shape {values.shape}; "
+                f"{(n, self.width)} was expected"
             )
-        return given
+        return values
 
     def _given(self, rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
         if self.gives == "decision":
@@ -83,9 +99,9 @@ class Foreign:
         calls: list[Call] = []
 
         def call(gives: Gives, width: int) -> int:
-            node = builder.foreign(width)
-            calls.append(Call(node, width, source, gives))
-            return node
+            own = Call(len(builder.operations), width, source, gives)
+            calls.append(own)
+            return builder.foreign(width, gradient=own.differentiable)
 
         if source.classes is None:
             heads = Heads(call("score", 1))
@@ -117,6 +133,11 @@ def _classifier(builder: GraphBuilder, source: Source, call: Callable[[Gives, in
     else:
         score = decision if proba is None or kind == "decision" else proba
     return Heads(score, proba, logs, decision, decision if _between_pairs(source) else None)
+
+
+def of_pair(vjp: Vjp) -> Vjp:
+    """Return the vjp of [1 - p, p], from that of p (rows,)."""
+    return lambda cotangent: vjp(cotangent[:, 1] - cotangent[:, 0])
 
 
 def _between_pairs(source: Source) -> bool:

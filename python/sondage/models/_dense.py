@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from sklearn.base import BaseEstimator
 
-__all__ = ["as_matrix", "as_vector", "estimator_source", "refuse_targets"]
+__all__ = ["as_matrix", "as_vector", "estimator_source", "is_single", "refuse_targets"]
 
 
 def estimator_source(estimator: BaseEstimator) -> EstimatorSource:
@@ -51,3 +51,8 @@ def as_matrix(values: object) -> NDArray[np.float64]:
 def as_vector(values: ArrayLike) -> NDArray[np.float64]:
     """Return intercepts, one or one per row of coefficients, as a vector."""
     return np.asarray(values, dtype=np.float64).reshape(-1)
+
+
+def is_single(values: object) -> bool:
+    """Whether coefficients are of float32."""
+    return getattr(values, "dtype", None) == np.float32

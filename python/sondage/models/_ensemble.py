@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sondage._core import Graph
 from sondage.errors import ModelError
 from sondage.frames import listed, plain
 from sondage.models._adapter import Source
-from sondage.models._calls import Call, Foreign
-from sondage.models._graph import GraphBuilder, Heads
-from sondage.models._model import Model, Native, check_name
+from sondage.models._checks import check_name
+from sondage.models._members import Members, weighted_mean
+from sondage.models._model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -74,9 +73,6 @@ def ensemble(
         for own, model in outer.members
     ]
     shares, members = tuple(share for share, _ in flat), [model for _, model in flat]
-    source = EnsembleSource.of(members, shares)
-    together = _together(members, shares)
-    native = together if isinstance(together, Native) else None
     digest = hashlib.blake2b(repr(shares).encode(), digest_size=16)
     for model in members:
         digest.update(model.fingerprint.encode())
@@ -87,13 +83,12 @@ def ensemble(
         classes=first.classes,
         n_features=first.n_features,
         feature_names=first.feature_names,
-        native=native is not None,
+        native=all(model.native for model in members),
         differentiable=all(model.differentiable for model in members),
         fingerprint=digest.hexdigest(),
-        _native=native,
-        _source=source,
-        _members=tuple(zip(shares, members, strict=True)),
-        _foreign=together if isinstance(together, Foreign) else None,
+        _native=None,
+        _source=EnsembleSource.of(members, shares),
+        _members=Members(tuple(zip(shares, members, strict=True))),
     )
 
 
@@ -113,70 +108,6 @@ def _shares(weights: Sequence[float] | None, n: int) -> tuple[float, ...]:
     if len(given) != n or not np.isfinite(total):
         raise ModelError(f"{len(given)} weights ({listed(given)}) were given for {n} models")
     return tuple(weight / total for weight in given)
-
-
-def _together(members: list[Model], shares: tuple[float, ...]) -> Native | Foreign:
-    """One graph that holds every member's, and their means."""
-    builder = GraphBuilder(members[0].n_features)
-    forms = [model._form_in_core() for model in members]
-    heads: list[Heads] = []
-    calls: list[Call] = []
-    for model, form in zip(members, forms, strict=True):
-        shift = len(builder.operations) - 1
-        calls += [replace(call, node=call.node + shift) for call in model._calls()]
-        heads.append(append(builder, form))
-
-    def mean(nodes: list[int | None]) -> int | None:
-        known = [node for node in nodes if node is not None]
-        return builder.combine(known, shares) if len(known) == len(nodes) else None
-
-    proba = mean([own.proba for own in heads])
-    decision = proba
-    if proba is None:
-        decision = mean(
-            [
-                None if own.decision is None else builder.one_hot_argmax(own.decision)
-                for own in heads
-            ]
-        )
-    widths = {form.graph.width(form.heads.score) for form in forms}
-    score = decision
-    if score is None or len(widths) == 1 or not calls:
-        score = builder.combine([own.score for own in heads], shares)
-    graph = Graph(builder.n_columns, builder.operations)
-    own = Heads(score, proba, None, decision)
-    return Foreign(graph, own, tuple(calls)) if calls else Native(graph, own)
-
-
-# Which entries of an operation's tuple are numbers of nodes.
-_SOURCES: dict[str, tuple[int, ...]] = {
-    "row": (),
-    "encode": (),
-    "trees": (),
-    "foreign": (),
-    "multiply": (1, 2),
-}
-
-
-def append(builder: GraphBuilder, native: Native | Foreign) -> Heads:
-    """Add a model's operations to a graph over the same row; return its heads there."""
-    shift = len(builder.operations) - 1
-
-    def moved(node: Any) -> Any:  # noqa: ANN401
-        if isinstance(node, list):
-            return [moved(one) for one in node]
-        return node + shift if node > 0 else 0
-
-    for operation in native.graph.operations[1:]:
-        sources = _SOURCES.get(operation[0], (1,))
-        builder.operations.append(
-            tuple(moved(entry) if i in sources else entry for i, entry in enumerate(operation))
-        )
-    own = {field.name: getattr(native.heads, field.name) for field in fields(Heads)}
-    there: dict[str, Any] = {
-        head: None if node is None else moved(node) for head, node in own.items()
-    }
-    return Heads(**there)
 
 
 @dataclass(frozen=True)
@@ -218,26 +149,19 @@ class EnsembleSource(Source):
         proba = self.proba(rows)
         if proba is None:
             votes = np.eye(len(self.classes))
-            proba = self._mean([votes[source.predict(rows).astype(int)] for source in self.sources])
+            proba = self._mean(votes[source.predict(rows).astype(int)] for source in self.sources)
         return np.asarray(np.argmax(proba, axis=1), dtype=np.int64)
 
     def proba(self, rows: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Mean of the members' probabilities."""
-        found = [source.proba(rows) for source in self.sources]
-        known = [proba for proba in found if proba is not None]
-        return self._mean(known) if len(known) == len(found) else None
+        if not self.has_proba():
+            return None
+        found = (source.proba(rows) for source in self.sources)
+        return self._mean(proba for proba in found if proba is not None)
 
     def score(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean of the members' scores."""
-        return self._mean([source.score(rows) for source in self.sources])
+        return self._mean(source.score(rows) for source in self.sources)
 
-    def _mean(self, values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        shapes = {value.shape for value in values}
-        if len(shapes) > 1:
-            raise ModelError(
-                f"the members' outputs have different shapes: {listed(sorted(shapes))}"
-            )
-        total = np.zeros_like(values[0])
-        for share, value in zip(self.shares, values, strict=True):
-            total = total + share * value
-        return total
+    def _mean(self, values: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+        return weighted_mean(self.shares, values)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sondage.models._features import Features
     from sondage.models._trees import Nodes
 
-__all__ = ["Activation", "GraphBuilder", "Head", "Heads"]
+__all__ = ["Activation", "Fitted", "GraphBuilder", "Head", "Heads"]
 
 # relu, tanh, logistic 1/(1+e^-x), softplus ln(1+e^x), gelu x·Φ(x), gelu_tanh (its approximation by
 # tanh), silu x/(1+e^-x), exp, signed_square sign(x)·x², exp2_neg -2^(-x).
@@ -73,6 +73,24 @@ class Heads:
     margins: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A "linear" or "affine" operation whose numbers are parameters that training fitted.
+
+    Attributes
+    ----------
+    node : int
+    biased : bool
+        Whether its second array is fitted too; else there is none, and it is 0.
+    single : bool
+        Whether its numbers are of float32.
+    """
+
+    node: int
+    biased: bool
+    single: bool
+
+
 class GraphBuilder:
     """Collects operations; every method returns the number of the node that it adds."""
 
@@ -83,6 +101,8 @@ class GraphBuilder:
         self.operations: list[tuple[Any, ...]] = [("row",)]
         #: Trees in raw columns with their cuts: what rows for the parity check are made of.
         self.trees_added: list[Nodes] = []
+        #: Where fitted parameters are, but for trees and kernel machines.
+        self.fitted: list[Fitted] = []
 
     def _add(self, *operation: object) -> int:
         self.operations.append(operation)
@@ -150,15 +170,46 @@ class GraphBuilder:
         )
         return self._add("trees", ensemble)
 
-    def foreign(self, width: int) -> int:
-        """Add outputs that another library computes from the row, in batched calls."""
-        return self._add("foreign", int(width))
+    def foreign(self, width: int, *, gradient: bool = False) -> int:
+        """Add outputs that another library computes from the row, in batched calls.
+
+        With `gradient` it also takes their cotangents back to the row.
+        """
+        return self._add("foreign", int(width), gradient)
 
     def linear(self, source: int, weights: ArrayLike, bias: ArrayLike = 0.0) -> int:
         """``weights @ source + bias``; weights (out, in), bias (out,)."""
         matrix = np.ascontiguousarray(np.atleast_2d(np.asarray(weights)), dtype=np.float64)
         shift = np.ascontiguousarray(np.broadcast_to(bias, (len(matrix),)), dtype=np.float64)
         return self._add("linear", source, matrix, shift)
+
+    def layer(
+        self,
+        source: int,
+        weights: ArrayLike,
+        bias: ArrayLike,
+        *,
+        biased: bool = True,
+        single: bool = False,
+    ) -> int:
+        """Add a `linear` operation of fitted parameters; see `Fitted`."""
+        node = self.linear(source, weights, bias)
+        self.fitted.append(Fitted(node, biased, single))
+        return node
+
+    def scaling(
+        self,
+        source: int,
+        scale: ArrayLike,
+        shift: ArrayLike,
+        *,
+        biased: bool = True,
+        single: bool = False,
+    ) -> int:
+        """Add an `affine` operation of fitted parameters, entry by entry; see `Fitted`."""
+        node = self.affine(source, scale, shift)
+        self.fitted.append(Fitted(node, biased, single))
+        return node
 
     def kernel(
         self,

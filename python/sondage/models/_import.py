@@ -7,7 +7,7 @@ import re
 import warnings
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,14 +16,15 @@ from sondage.errors import ForeignModelWarning, ModelError
 from sondage.models import _registry
 from sondage.models._adapter import NotNative
 from sondage.models._calls import Foreign
+from sondage.models._checks import check_classes, check_name, check_rows, names_of
 from sondage.models._features import Features
 from sondage.models._foreign import foreign_source
 from sondage.models._graph import GraphBuilder
-from sondage.models._model import Model, Native, check_classes, check_name, check_rows, names_of
+from sondage.models._model import Model, Native
 from sondage.models._parity import compare, parity_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sondage.frames import FrameLike
     from sondage.models._adapter import Adapter, Source
@@ -40,6 +41,7 @@ def as_model(
     classes: Sequence[object] | None = None,
     name: str | None = None,
     check: FrameLike | None = None,
+    vjp: Callable[[Any, Any], Any] | None = None,
 ) -> Model:
     """Import a fitted model and prove that it predicts what its own library predicts.
 
@@ -54,7 +56,8 @@ def as_model(
         evaluated by its own library.
     space : Space, optional
         Names the columns, by position, for a model that was fitted without names; a model with
-        names must find each of them in the space. A callable needs one.
+        names must find each of them in the space. A callable needs one, and so does a torch module
+        whose first layer does not say how many columns it reads.
     output : {"score", "proba", "value", "label"}, optional
         What a callable or a torch module gives: logits (rows, classes) or a margin (rows,),
         probabilities, a number, or labels.
@@ -64,6 +67,10 @@ def as_model(
         How reports and descriptions call the model; default: its class name, or the file's name.
     check : frame, optional
         Rows to compare predictions on, beside the automatic ones.
+    vjp : callable, optional
+        The gradient of a callable: from the rows and a cotangent, an array of the shape of its
+        outputs, to the gradient of their product, of the shape of the rows. Functions that give
+        JAX arrays and torch modules have theirs by themselves.
 
     Returns
     -------
@@ -89,7 +96,7 @@ def as_model(
     the threshold and its neighbours in float32 and float64.
     """
     if isinstance(obj, Model):
-        if not all(given is None for given in (output, classes, name)):
+        if not all(given is None for given in (output, classes, name, vjp)):
             raise ModelError("a Model is already imported; pass the model to import it anew")
         model = obj
     else:
@@ -98,7 +105,7 @@ def as_model(
 
             name = _identifier(Path(obj).stem) if name is None else name
             obj = open_model(obj)
-        model = _imported(obj, space, output, classes, name, check)
+        model = _imported(obj, space, output, classes, name, check, vjp)
     if space is None:
         return model
     if model.feature_names is None and len(space.columns) == model.n_features:
@@ -114,15 +121,18 @@ def _imported(
     classes: Sequence[object] | None,
     name: str | None,
     check: FrameLike | None,
+    vjp: Callable[[Any, Any], Any] | None,
 ) -> Model:
     name = _snake_case(obj) if name is None else check_name(name)
     adapter = _registry.find(obj)
     if adapter is None:
-        source = foreign_source(obj, space=space, output=output, classes=classes)
+        source = foreign_source(obj, space=space, output=output, classes=classes, vjp=vjp)
         reason = f"{_kind(obj)} has no native form"
         return _model(name, source, None, classes, reason, obj)
+    if vjp is not None:
+        raise ModelError(f"vjp= is for callables; {_kind(obj)} is none: leave it out")
     if adapter.with_output is not None:
-        adapter = adapter.with_output(output, classes)
+        adapter = adapter.with_output(output, classes, space)
     elif output is not None:
         raise ModelError(
             f"output={output!r} is for callables and torch modules; {_kind(obj)} says itself what "
@@ -159,7 +169,8 @@ def _imported(
 def _build(adapter: Adapter, obj: object, source: Source) -> tuple[Native, GraphBuilder]:
     graph = GraphBuilder(len(source.columns))
     heads = adapter.build(obj, graph, Features.of(source.columns))
-    return Native(Graph(graph.n_columns, graph.operations), heads), graph
+    native = Native(Graph(graph.n_columns, graph.operations), heads, tuple(graph.fitted))
+    return native, graph
 
 
 def _model(
@@ -185,7 +196,7 @@ def _model(
         n_features=len(source.columns),
         feature_names=names_of(source.columns),
         native=native is not None,
-        differentiable=native is not None and _differentiable(native),
+        differentiable=source.differentiable if native is None else _differentiable(native),
         fingerprint=_fingerprint(native) if native is not None else f"{_kind(obj)} {name}",
         _native=native,
         _source=source,

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sondage.errors import DataError, InternalError, ModelError, QuestionError
+from sondage._core import Evaluator
+from sondage._probes import Placed, Probe
+from sondage.errors import InternalError, ModelError, QuestionError
 from sondage.frames import listed, plain
+from sondage.models._calls import Foreign
 from sondage.models._rows import is_ready, raw_rows
 
 if TYPE_CHECKING:
@@ -17,11 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage._core import Graph
+    from sondage.answer import Answer
     from sondage.frames import FrameLike
     from sondage.models._adapter import Source
-    from sondage.models._calls import Call, Foreign
-    from sondage.models._features import RawColumn
-    from sondage.models._graph import Head, Heads
+    from sondage.models._calls import Call
+    from sondage.models._graph import Fitted, Head, Heads
+    from sondage.models._members import Members
     from sondage.space import Space
 
 __all__ = ["Model", "Native"]
@@ -29,10 +33,11 @@ __all__ = ["Model", "Native"]
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A model in the core: a graph, and which of its nodes are the outputs."""
+    """A model in the core: a graph, which of its nodes are the outputs, and which were fitted."""
 
     graph: Graph
     heads: Heads
+    fitted: tuple[Fitted, ...] = ()
 
     def values(self, rows: NDArray[np.float64], node: int) -> NDArray[np.float64]:
         """Values of a node, (rows, width)."""
@@ -63,6 +68,9 @@ class Model:
         Whether it has a gradient in its input.
     fingerprint : str
         Digest of what the model computes.
+    answer : Answer or None
+        Of an ensemble from `posterior.langevin`: the draws of the parameters that its members have,
+        and their diagnostics.
     """
 
     name: str
@@ -76,23 +84,32 @@ class Model:
     fingerprint: str
     _native: Native | None = field(compare=False)
     _source: Source = field(compare=False)
-    _members: tuple[tuple[float, Model], ...] = field(default=(), compare=False)
+    _members: Members | None = field(default=None, compare=False)
     #: Of a model that its own library evaluates: what the sampler sees of it.
     _foreign: Foreign | None = field(default=None, compare=False)
+    answer: Answer | None = field(default=None, compare=False)
     _numeric: bool = field(init=False, compare=False)
+    #: Outputs of arrays that are raw rows as they are, by the core alone; None: it has no say.
+    _proba: Evaluator | None = field(init=False, compare=False)
+    _score: Evaluator | None = field(init=False, compare=False)
+    _decision: Evaluator | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         numeric = all(column.levels is None for column in self._source.columns)
         object.__setattr__(self, "_numeric", numeric)
+        for head in ("proba", "score", "decision"):
+            object.__setattr__(self, f"_{head}", self._evaluator(head))
 
     @property
     def members(self) -> tuple[tuple[float, Model], ...]:
         """Weights and models of an ensemble, weights adding up to 1; else the model itself."""
-        return self._members or ((1.0, self),)
+        return ((1.0, self),) if self._members is None else self._members.pairs
 
     @property
     def has_proba(self) -> bool:
         """Whether it has class probabilities."""
+        if self._members is not None:
+            return self._members.have_proba
         if self._native is not None:
             return self._native.heads.proba is not None
         return self.classes is not None and self._source.has_proba()
@@ -117,6 +134,8 @@ class Model:
             If the frame lacks a column or holds a value that the model does not take: an infinite
             one, a missing one or an unknown category where its library refuses them.
         """
+        if self._proba is not None and (ready := self._proba.forward(frame)) is not None:
+            return ready
         if self.classes is None:
             raise ModelError(f"{self.name} is a regressor; it has no class probabilities")
         if not self.has_proba:
@@ -124,7 +143,7 @@ class Model:
                 f"{self.name} has no class probabilities: its library gives labels and scores only"
             )
         rows = self._rows(frame)
-        if self._native is None:
+        if not self.native:
             proba = self._source.proba(rows) if len(rows) else None
             return np.empty((0, len(self.classes))) if proba is None else proba
         return self._values(rows, "proba")
@@ -136,35 +155,51 @@ class Model:
         have no other score, (rows, classes); the value of a regressor, (rows,). Parameters and
         errors are those of `proba`.
         """
-        rows = self._rows(frame)
-        if self._native is None:
-            return self._source.score(rows) if len(rows) else np.empty(0)
-        scores = self._values(rows, "score")
+        scores = None if self._score is None else self._score.forward(frame)
+        if scores is None:
+            rows = self._rows(frame)
+            if not self.native:
+                return self._source.score(rows) if len(rows) else np.empty(0)
+            scores = self._values(rows, "score")
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict(self, frame: FrameLike) -> NDArray[np.generic]:
         """Give the library's own label or value, shape (rows,); parameters as in `proba`."""
-        rows = self._rows(frame)
-        if self._native is None:
-            return self._labelled(self._source.predict(rows) if len(rows) else np.empty(0))
-        if self.classes is None:
-            return self._values(rows, "score")[:, 0]
-        return self._labelled(np.argmax(self._values(rows, "decision"), axis=1))
+        if self.classes is None and self._native is not None:
+            return self.score(frame)
+        decision = None if self._decision is None else self._decision.forward(frame)
+        if decision is None:
+            rows = self._rows(frame)
+            if not self.native:
+                return self._labelled(self._source.predict(rows) if len(rows) else np.empty(0))
+            if self.classes is None:
+                return self._values(rows, "score")[:, 0]
+            decision = self._values(rows, "decision")
+        return self._labelled(np.argmax(decision, axis=1))
+
+    def _evaluator(self, head: Literal["score", "proba", "decision"]) -> Evaluator | None:
+        """Of a model whose rows are numbers; an ensemble sums over its members."""
+        if self._native is None or not self._numeric:
+            return None
+        node = self._head(head)
+        if node is None:
+            return None
+        source = self._source
+        missing = source.missing and all(column.missing for column in source.columns)
+        return Evaluator(self._native.graph, node, missing)
 
     def _values(
         self, rows: NDArray[np.float64], head: Literal["score", "proba", "decision"]
     ) -> NDArray[np.float64]:
         """Give outputs of the core, (rows, width)."""
-        if self._members and head != "decision":
-            # Member by member: the parameters of thousands of nets fit into no cache together.
-            parts = (share * member._values(rows, head) for share, member in self._members)
-            return np.asarray(sum(parts, np.zeros(())))
-        if self._members and self.has_proba:
-            return self._values(rows, "proba")
+        if self._members is not None and head == "decision" and self.has_proba:
+            head = "proba"
+        if self._members is not None and head != "decision":
+            return self._members.mean(rows, head)
         node = self._head(head)
-        if self._native is None or node is None:
+        if node is None:
             raise ModelError(f"{self.name} has no {head}")
-        return self._native.values(rows, node)
+        return self._graph().forward(rows, node)
 
     def describe(self) -> str:
         """Say in a sentence what the model is.
@@ -184,8 +219,8 @@ class Model:
         return f"{self.name}: a {self.kind} from {self.library}{self._form()}; {reads}; {predicts}."
 
     def _form(self) -> str:
-        if self._members:
-            return f", an ensemble of {len(self._members)} models"
+        if self._members is not None:
+            return f", an ensemble of {len(self.members):,} models"
         if self._native is None:
             return ", evaluated by its own library"
         n = self._native.graph.n_trees
@@ -270,7 +305,8 @@ class Model:
             raise ModelError(
                 f"{self.name} reads {self.n_features} columns; {len(names)} names were given"
             )
-        return replace(self, feature_names=tuple(names))
+        members = None if self._members is None else self._members.with_feature_names(names)
+        return replace(self, feature_names=tuple(names), _members=members)
 
     def _graph(self) -> Graph:
         """Return the model in the core, for the sampler."""
@@ -282,6 +318,8 @@ class Model:
         return node if node is None else int(node)
 
     def _form_in_core(self) -> Native | Foreign:
+        if self._members is not None:
+            return self._members.together
         form = self._native if self._native is not None else self._foreign
         if form is None:
             raise InternalError(f"{self.name} has no form in the core; please report it")
@@ -289,7 +327,14 @@ class Model:
 
     def _calls(self) -> tuple[Call, ...]:
         """Return what nodes of the graph get from the user's model, if its library evaluates it."""
-        return () if self._foreign is None else self._foreign.calls
+        form = self._form_in_core()
+        return form.calls if isinstance(form, Foreign) else ()
+
+    def _place(self, space: Space, first: int) -> Placed:
+        """Return the model on the columns of a space, which begin at column `first` of the row."""
+        columns = self.sampled_columns(space) + first
+        probes = {call.node: Probe(self.name, call, columns) for call in self._calls()}
+        return Placed(self._graph(), columns, probes)
 
     def _width(self, head: Head) -> int:
         """Numbers a row that an output has; 0 without it."""
@@ -332,48 +377,3 @@ def as_labels(classes: Sequence[object]) -> NDArray[np.generic]:
     labels = np.empty(len(classes), dtype=object)
     labels[:] = list(classes)
     return labels
-
-
-def check_name(name: object) -> str:
-    """Return a model's name, or say what one must be."""
-    if not isinstance(name, str) or not name.strip():
-        raise ModelError(f"name={name!r} must be a non-empty string")
-    return name
-
-
-def check_classes(given: Sequence[object] | None, own: Sequence[object]) -> tuple[object, ...]:
-    """Return the class labels to use: the model's own, or the user's names for them."""
-    if given is None:
-        return tuple(plain(label) for label in own)
-    if isinstance(given, str):
-        raise ModelError(f"classes={given!r} must be a sequence of labels")
-    labels = tuple(plain(label) for label in given)
-    if len(labels) != len(own) or len(set(labels)) != len(labels):
-        raise ModelError(
-            f"classes has {len(labels)} labels ({listed(labels)}); {len(own)} different ones are "
-            f"needed, one for each of {listed([plain(label) for label in own])}"
-        )
-    return labels
-
-
-def check_rows(
-    frame: FrameLike, names: Sequence[str] | None, source: Source
-) -> NDArray[np.float64]:
-    """Rows to compare predictions on; a frame without the model's columns is a ModelError."""
-    try:
-        return raw_rows(
-            frame,
-            source.columns,
-            names,
-            missing=source.missing,
-            unknown=source.unknown,
-            what="check",
-        )
-    except DataError as error:
-        raise ModelError(str(error)) from error
-
-
-def names_of(columns: Sequence[RawColumn]) -> tuple[str, ...] | None:
-    """Names of the columns if all have one."""
-    names = tuple(column.name for column in columns if column.name is not None)
-    return names if len(names) == len(columns) else None

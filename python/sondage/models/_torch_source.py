@@ -1,7 +1,6 @@
 """A torch module as torch evaluates it, and what its last layer gives.
 
-torch itself is imported where a module is called; layers are told apart by the names of their
-classes, exactly: a subclass may have another forward.
+Layers are told apart by the names of their classes, exactly: a subclass may have another forward.
 """
 
 from __future__ import annotations
@@ -13,49 +12,35 @@ import numpy as np
 
 from sondage.errors import ModelError
 from sondage.models._adapter import Source
+from sondage.models._calls import of_pair
 from sondage.models._features import RawColumn
+from sondage.models._torch_call import STATELESS, ModuleCall, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
     from numpy.typing import NDArray
     from torch import nn
 
-__all__ = ["NO_OPS", "Output", "TorchSource", "flat_layers", "kind_of", "read_output"]
+    from sondage.models._adapter import Gives, Vjp
+    from sondage.space import Space
+
+__all__ = ["NO_OPS", "Output", "TorchSource", "flat_layers", "read_output"]
 
 # Logits (n, K) or a margin (n,); probabilities (n, K) or of class 1 (n,); a number; class numbers.
 Output: TypeAlias = Literal["score", "proba", "value", "label"]
 
 NO_OPS = frozenset({"AlphaDropout", "Dropout", "Flatten", "Identity"})
-#: Layers that do the same in training mode, and on each row by itself.
-STATELESS = frozenset(
-    {
-        "Flatten",
-        "GELU",
-        "Identity",
-        "LeakyReLU",
-        "Linear",
-        "LogSoftmax",
-        "ReLU",
-        "Sequential",
-        "SiLU",
-        "Sigmoid",
-        "Softmax",
-        "Tanh",
-    }
-)
 ENDINGS = {"LogSoftmax": "log-probabilities", "Sigmoid": "shares", "Softmax": "probabilities"}
 
-_BATCH = 16384
 _SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class TorchSource(Source):
-    """A module that is called without gradients on its own device and in its own precision."""
+    """A module, called on its own device and in its own precision."""
 
-    module: nn.Module
+    call: ModuleCall
     output: Output
     library: str
     kind: Literal["classifier", "regressor"]
@@ -64,6 +49,7 @@ class TorchSource(Source):
     missing: bool
     #: float32 loses about as many digits to the size of a row as to the sums of the layers.
     tolerance: float
+    differentiable: bool
 
     @classmethod
     def of(
@@ -71,6 +57,7 @@ class TorchSource(Source):
         module: nn.Module,
         output: str | None = None,
         classes: Sequence[object] | None = None,
+        space: Space | None = None,
     ) -> TorchSource:
         """Read off a module what is not given.
 
@@ -81,6 +68,8 @@ class TorchSource(Source):
             What the last layer gives.
         classes : sequence, optional
             Labels in the order of the outputs; default: 0, 1, …
+        space : Space, optional
+            Says how many columns a module reads whose first layer does not.
 
         Raises
         ------
@@ -89,23 +78,25 @@ class TorchSource(Source):
         """
         import torch
 
-        _require_ready(module)
-        n = _n_columns(module)
+        call = ModuleCall.of(module)
+        n = n_columns(module, space)
         resolved, width = read_output(module, output, n)
+        sloped = None if resolved == "label" else call.differentiable(n)
         return cls(
-            module=module,
+            call=call if sloped is None else sloped,
             output=resolved,
             library=f"torch {torch.__version__}",
             kind="regressor" if resolved == "value" else "classifier",
             classes=_classes(module, resolved, classes, width),
             columns=(RawColumn(),) * n,
             missing=False,
-            tolerance=1e-6 if _like(module).dtype == torch.float64 else 1e-4,
+            tolerance=1e-6 if call.precise else 1e-4,
+            differentiable=sloped is not None,
         )
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.generic]:
         """Values, or positions in `classes` of the largest output; see `Source`."""
-        outputs = call(self.module, rows)
+        outputs = self.call(rows)
         if self.output == "value":
             return outputs
         if self.output == "label":
@@ -123,11 +114,15 @@ class TorchSource(Source):
         """Probabilities that the module gives, or that follow from its logits."""
         if not self.has_proba():
             return None
-        outputs = call(self.module, rows)
+        outputs = self.call(rows)
         if self.output == "score":
             logits = outputs if outputs.ndim == 2 else np.stack([0.0 * outputs, outputs], axis=1)
             shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
             return cast("NDArray[np.float64]", shifted / shifted.sum(axis=1, keepdims=True))
+        return self._probabilities(outputs)
+
+    def _probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the outputs for both classes, having checked that they are probabilities."""
         if outputs.ndim == 1:
             outputs = np.stack([1.0 - outputs, outputs], axis=1)
         wrong = (outputs < -_SUM_TOLERANCE).any(axis=1)
@@ -135,7 +130,7 @@ class TorchSource(Source):
         if wrong.any():
             row = outputs[int(np.argmax(wrong))]
             raise ModelError(
-                f"{type(self.module).__name__} was imported with output='proba', but gives "
+                f"{self._name} was imported with output='proba', but gives "
                 f"{row.tolist()}: probabilities are not negative and add up to 1; use "
                 "output='score' for logits"
             )
@@ -145,10 +140,19 @@ class TorchSource(Source):
         """Logits, margin or value; probabilities where the module has no others, else votes."""
         if self.output == "proba":
             return cast("NDArray[np.float64]", self.proba(rows))
-        outputs = call(self.module, rows)
+        outputs = self.call(rows)
         if self.output == "label":
             return np.eye(len(self.classes or ()))[self._label_numbers(outputs)]
         return outputs
+
+    def with_vjp(self, rows: NDArray[np.float64], gives: Gives) -> tuple[NDArray[np.float64], Vjp]:
+        """Return outputs from one forward pass, and the backward pass; see `Source`."""
+        outputs, vjp = self.call.with_vjp(rows)
+        if gives != "proba":
+            return outputs, vjp
+        if outputs.ndim == 2:
+            return self._probabilities(outputs), vjp
+        return self._probabilities(outputs), of_pair(vjp)
 
     def score_is(self) -> Literal["logits", "score", "proba", "decision"]:
         """Say what `score` gives."""
@@ -166,53 +170,15 @@ class TorchSource(Source):
         wrong = (outputs < 0) | (outputs >= n) | (outputs != np.floor(outputs))
         if wrong.any():
             raise ModelError(
-                f"{type(self.module).__name__} was imported with output='label', but gives "
+                f"{self._name} was imported with output='label', but gives "
                 f"{float(outputs[int(np.argmax(wrong))])}: class numbers from 0 to {n - 1} are "
                 "needed"
             )
         return outputs.astype(np.int64)
 
-
-def call(module: nn.Module, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the outputs of a module, (rows,) or (rows, outputs ≥ 2), in batches."""
-    import torch
-
-    like = _like(module)
-    parts = []
-    with torch.no_grad():
-        for start in range(0, len(rows), _BATCH):
-            # A copy: a first layer that works in place must not change the caller's rows.
-            batch = torch.tensor(rows[start : start + _BATCH], dtype=like.dtype, device=like.device)
-            part = module(batch)
-            if not isinstance(part, torch.Tensor) or len(part.shape) not in (1, 2):
-                shape = tuple(part.shape) if isinstance(part, torch.Tensor) else type(part)
-                raise ModelError(
-                    f"{type(module).__name__} gives {shape}; a tensor (rows,) or (rows, outputs) "
-                    "is needed"
-                )
-            if len(part) != len(batch):
-                raise ModelError(
-                    f"{type(module).__name__} gives {len(part)} outputs for {len(batch)} rows"
-                )
-            parts.append(part.cpu().to(torch.float64).numpy())
-    if not parts:
-        return np.empty(0)
-    joined = np.concatenate(parts)
-    return cast("NDArray[np.float64]", joined[:, 0] if joined.shape[1:] == (1,) else joined)
-
-
-def _like(module: nn.Module) -> torch.Tensor:
-    """Return a tensor of the module's precision, on its device."""
-    import torch
-
-    own = (p for p in (*module.parameters(), *module.buffers()) if p.is_floating_point())
-    return next(own, torch.empty(0, dtype=torch.float32))
-
-
-def kind_of(layer: nn.Module) -> str:
-    """Name of a layer's class if it is torch's own, else ""."""
-    cls = type(layer)
-    return cls.__name__ if cls.__module__.startswith("torch.nn.modules.") else ""
+    @property
+    def _name(self) -> str:
+        return type(self.call.module).__name__
 
 
 def flat_layers(module: nn.Module) -> list[nn.Module]:
@@ -238,7 +204,7 @@ def read_output(module: nn.Module, output: str | None, n_columns: int) -> tuple[
         if kind_of(layer) in ("Softmax", "LogSoftmax") and layer.dim not in (1, -1):
             raise ModelError(f"{name} has {layer}, which does not work row by row; set its dim=1")
     try:
-        outputs = call(module, np.zeros((1, n_columns)))
+        outputs = ModuleCall.of(module)(np.zeros((1, n_columns)))
     except (RuntimeError, TypeError, IndexError) as error:
         raise ModelError(
             f"{name} could not be called on a tensor of shape (1, {n_columns}): {error}"
@@ -278,37 +244,26 @@ def _inferred(name: str, last: str, width: int) -> Output:
     )
 
 
-def _require_ready(module: nn.Module) -> None:
-    """Refuse modules whose outputs depend on more than the row and the parameters."""
-    from torch.nn.parameter import is_lazy
-
-    name = type(module).__name__
-    if any(is_lazy(parameter) for parameter in module.parameters()):
-        raise ModelError(f"{name} is not initialised; call it once on rows of data first")
-    for part in module.modules():
-        if part.training and kind_of(part) not in STATELESS:
-            raise ModelError(
-                f"{name} is in training mode, in which {type(part).__name__} may change what it "
-                "gives; call its eval() first"
-            )
-        if kind_of(part).startswith("BatchNorm") and part.running_mean is None:
-            raise ModelError(
-                f"{name} has {part}, which looks at the other rows of a batch; "
-                "track_running_stats=True is needed"
-            )
-
-
-def _n_columns(module: nn.Module) -> int:
-    """Columns that the first layer with parameters reads; a call on such a row confirms it."""
+def n_columns(module: nn.Module, space: Space | None = None) -> int:
+    """Columns that the first layer reads, or that the space has; a call on a row confirms it."""
     sizes = {"BatchNorm1d": "num_features", "Linear": "in_features"}
+
+    def size(part: nn.Module) -> int:
+        return int(getattr(part, sizes[kind_of(part)]))
+
+    first = next(iter(flat_layers(module)), module)
+    if kind_of(first) in sizes:
+        return size(first)
+    if space is not None:
+        return len(space.columns)
     for part in module.modules():
         if kind_of(part) in sizes:
-            return int(getattr(part, sizes[kind_of(part)]))
+            return size(part)
         if next(part.parameters(recurse=False), None) is not None:
             break
     raise ModelError(
         f"{type(module).__name__} does not say how many columns it reads: its first layer with "
-        "parameters is no Linear or BatchNorm1d; import a function that calls it, with space="
+        "parameters is no Linear or BatchNorm1d; give space=, whose columns it reads"
     )
 
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from sondage.errors import ModelError
 from sondage.models._adapter import Adapter, NotNative
-from sondage.models._dense import as_matrix, as_vector, estimator_source, refuse_targets
+from sondage.models._dense import (
+    as_matrix,
+    as_vector,
+    estimator_source,
+    is_single,
+    refuse_targets,
+)
 from sondage.models._graph import Heads
 
 if TYPE_CHECKING:
@@ -128,7 +134,13 @@ def _descent(estimator: BaseEstimator, graph: GraphBuilder, features: Features) 
 
 def _margins(estimator: BaseEstimator, graph: GraphBuilder, features: Features) -> int:
     weights, bias = as_matrix(estimator.coef_), as_vector(estimator.intercept_)
-    return graph.linear(graph.encode(features), weights, bias)
+    return graph.layer(
+        graph.encode(features),
+        weights,
+        bias,
+        biased=getattr(estimator, "fit_intercept", True),
+        single=is_single(estimator.coef_),
+    )
 
 
 def _decision(estimator: BaseEstimator, graph: GraphBuilder, margins: int) -> int:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from sondage.errors import ModelError
 from sondage.models._adapter import Adapter, NotNative
-from sondage.models._dense import as_matrix, as_vector, estimator_source, refuse_targets
+from sondage.models._dense import (
+    as_matrix,
+    as_vector,
+    estimator_source,
+    is_single,
+    refuse_targets,
+)
 from sondage.models._graph import Heads
 
 if TYPE_CHECKING:
@@ -82,7 +88,7 @@ def _outputs(
     node = graph.encode(features)
     layers = list(zip(estimator.coefs_, estimator.intercepts_, strict=True))
     for number, (weights, bias) in enumerate(layers, start=1):
-        node = graph.linear(node, as_matrix(weights).T, as_vector(bias))
+        node = graph.layer(node, as_matrix(weights).T, as_vector(bias), single=is_single(weights))
         if hidden is not None and number < len(layers):
             node = graph.activation(node, hidden)
     return node

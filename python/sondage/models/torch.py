@@ -1,7 +1,7 @@
 """Read torch modules: `nn.Sequential` of dense layers natively, every other module by torch itself.
 
 What the last layer gives is the user's to say (`output=`), unless it is a Softmax, a LogSoftmax or
-a Sigmoid with one output. A module is only read, and called without gradients; never changed.
+a Sigmoid with one output. A module is only read and called, never changed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 from sondage.models._adapter import Adapter, NotNative
 from sondage.models._graph import Heads
-from sondage.models._torch_source import TorchSource, flat_layers, kind_of, read_output
+from sondage.models._torch_call import kind_of
+from sondage.models._torch_source import TorchSource, flat_layers, read_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sondage.models._adapter import Source
     from sondage.models._features import Features
     from sondage.models._graph import Activation, GraphBuilder
+    from sondage.space import Space
 
 __all__ = ["ADAPTERS", "build_torch", "torch_source"]
 
@@ -38,10 +40,13 @@ GELU: dict[str, Activation] = {"none": "gelu", "tanh": "gelu_tanh"}
 
 
 def torch_source(
-    obj: object, output: str | None = None, classes: Sequence[object] | None = None
+    obj: object,
+    output: str | None = None,
+    classes: Sequence[object] | None = None,
+    space: Space | None = None,
 ) -> Source:
     """Return a module as torch evaluates it; see `TorchSource.of`."""
-    return TorchSource.of(cast("nn.Module", obj), output, classes)
+    return TorchSource.of(cast("nn.Module", obj), output, classes, space)
 
 
 def build_torch(
@@ -64,9 +69,12 @@ def build_torch(
         last = layers.pop()
         if kind_of(last) not in ("Softmax", "Sigmoid"):
             raise NotNative(f"the layer {last} has no native form")
-    node = graph.encode(features)
+    node, before = graph.encode(features), len(graph.fitted)
     for layer in layers:
         node = _layer(graph, node, layer)
+    if _tied(layers):
+        # They could not be changed one by one.
+        del graph.fitted[before:]
     if resolved == "value":
         return Heads(score=node)
     if width > 1:
@@ -85,11 +93,25 @@ def build_torch(
 def _layer(graph: GraphBuilder, node: int, layer: nn.Module) -> int:
     kind, arrays = kind_of(layer), _arrays(layer)
     if kind == "Linear":
-        return graph.linear(node, arrays["weight"], arrays.get("bias", 0.0))
+        return graph.layer(
+            node,
+            arrays["weight"],
+            arrays.get("bias", 0.0),
+            biased="bias" in arrays,
+            single=_is_single(layer),
+        )
     if kind == "BatchNorm1d":
         spread = np.sqrt(arrays["running_var"] + cast("nn.BatchNorm1d", layer).eps)
-        scale = arrays.get("weight", 1.0) / spread
-        return graph.affine(node, scale, arrays.get("bias", 0.0) - scale * arrays["running_mean"])
+        node = graph.affine(node, 1.0 / spread, -arrays["running_mean"] / spread)
+        if "weight" not in arrays:
+            return node
+        return graph.scaling(
+            node,
+            arrays["weight"],
+            arrays.get("bias", 0.0),
+            biased="bias" in arrays,
+            single=_is_single(layer),
+        )
     if kind == "LeakyReLU":
         above = graph.activation(node, "relu")
         below = graph.activation(graph.affine(node, -1.0), "relu")
@@ -125,10 +147,22 @@ def _arrays(layer: nn.Module) -> dict[str, NDArray[np.float64]]:
     return {name: state[name].cpu().numpy().astype(np.float64) for name in state}
 
 
-def _with_output(output: str | None, classes: Sequence[object] | None) -> Adapter:
+def _tied(layers: list[nn.Module]) -> bool:
+    """Whether a parameter is part of several layers."""
+    parameters = [id(parameter) for layer in layers for parameter in layer.parameters()]
+    return len(set(parameters)) < len(parameters)
+
+
+def _is_single(layer: nn.Module) -> bool:
+    return all(parameter.element_size() == 4 for parameter in layer.parameters())
+
+
+def _with_output(
+    output: str | None, classes: Sequence[object] | None, space: Space | None
+) -> Adapter:
     return replace(
         ADAPTERS[0],
-        source=partial(torch_source, output=output, classes=classes),
+        source=partial(torch_source, output=output, classes=classes, space=space),
         build=partial(build_torch, output=output),
         with_output=None,
     )
