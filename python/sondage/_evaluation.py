@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage._core import Energy, Run
-    from sondage.models import Model
-    from sondage.models._calls import Call
+    from sondage._decoding import Decoding
+    from sondage._probes import Outputs
 
 __all__ = ["Evaluation", "advance_by_asking"]
 
 _UPDATE_SECONDS = 0.05
+_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,63 +31,52 @@ class Evaluation:
     ----------
     energy : Energy
         What the core knows of it.
-    calls : tuple
-        What it does not: in the order of its `foreign` nodes, the model that is called, for which
-        of its outputs, on which columns of the space.
+    outside : Outputs or None
+        What it does not: the outputs of models and functions that Python calls.
+    decoding : Decoding or None
+        From sampled rows to rows of the space, where they are not the same.
     """
 
     energy: Energy
-    calls: tuple[tuple[Model, Call, NDArray[np.int64]], ...]
-
-    @classmethod
-    def of(
-        cls, energy: Energy, models: list[Model], columns: list[NDArray[np.int64]]
-    ) -> Evaluation:
-        """Find the calls that the energy needs."""
-        calls = []
-        for model, node in energy.foreign:
-            (call,) = (call for call in models[model]._calls() if call.node == node)
-            calls.append((models[model], call, columns[model]))
-        return cls(energy, tuple(calls))
-
-    @property
-    def outside(self) -> tuple[str, ...]:
-        """Names of the models that are called, each once."""
-        return tuple(dict.fromkeys(model.name for model, _, _ in self.calls))
+    outside: Outputs | None = None
+    decoding: Decoding | None = None
 
     def __call__(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """G of rows of the space, with one batched call for each foreign output.
+        """G of sampled rows, with one batched call for each foreign output.
 
         Raises
         ------
         ModelError
             If a model fails; the user's exception is its cause.
         """
-        return self.energy.evaluate(rows, self.outputs(rows) if self.calls else None)
+        if self.outside is None:
+            return self.energy.evaluate(rows)
+        return self.energy.evaluate(rows, self.outside.values(self.energy.asked_rows(rows)))
 
-    def outputs(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the foreign models say of rows of the space, one call after the other."""
-        known: dict[tuple[int, str, bytes], NDArray[np.float64]] = {}
-        found = []
-        for model, call, columns in self.calls:
-            # A member is often asked by itself and as part of its ensemble.
-            key = (id(call.source), call.gives, columns.tobytes())
-            if key not in known:
-                try:
-                    known[key] = call.values(np.ascontiguousarray(rows[:, columns]))
-                except Exception as error:  # the user's model may raise anything
-                    raise ModelError(
-                        f"{model.name} could not evaluate {len(rows)} rows: "
-                        f"{type(error).__name__}: {error}"
-                    ) from error
-            found.append(known[key])
-        return np.ascontiguousarray(np.concatenate(found, axis=1))
+    def gradient(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Gradient of G in the sampled rows.
+
+        Raises
+        ------
+        ModelError
+            If a model fails; the user's exception is its cause.
+        """
+        outside = self.outside
+        if outside is None:
+            return self.energy.gradient(rows)
+        parts = []
+        # What a backward pass keeps of its forward pass is large.
+        for first in range(0, len(rows), _BATCH):
+            batch = np.ascontiguousarray(rows[first : first + _BATCH])
+            outputs, vjp = outside.with_vjp(self.energy.asked_rows(batch))
+            parts.append(self.energy.gradient(batch, outputs, vjp))
+        return np.concatenate(parts) if parts else np.empty_like(rows)
 
 
 def advance_by_asking(
-    run: Run, evaluation: Evaluation, deadline: float, progress: bool | None
+    run: Run, outside: Outputs, deadline: float, progress: bool | None
 ) -> Literal["complete", "timed_out"]:
-    """Run chains on models that their own libraries evaluate: a batched call of each, every step.
+    """Run chains on what Python evaluates: a batched call of each model, every step.
 
     Raises
     ------
@@ -98,7 +88,7 @@ def advance_by_asking(
     done, total, warmup = run.progress()
     shown = time.monotonic()
     with progress_bar(total, warmup, progress) as bar:
-        while (rows := run.ask()) is not None:
+        while (asked := run.ask()) is not None:
             now = time.monotonic()
             if now >= deadline:
                 return "timed_out"
@@ -106,10 +96,16 @@ def advance_by_asking(
                 done, _, _ = run.progress()
                 bar.update(done)
                 shown = now
+            rows, sloped = asked
             try:
-                outputs = evaluation.outputs(rows)
+                if not sloped:
+                    run.tell(outside.values(rows))
+                    continue
+                outputs, vjp = outside.with_vjp(rows)
+                cotangents = run.tell(outputs)
+                if cotangents is not None:
+                    run.tell_gradient(vjp(cotangents))
             except ModelError as error:
                 raise SamplingError(str(error)) from (error.__cause__ or error)
-            run.tell(outputs)
         bar.update(total)
         return "complete"

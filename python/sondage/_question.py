@@ -5,25 +5,98 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    overload,
+)
 
 import numpy as np
 
-from sondage import _core
-from sondage._evaluation import Evaluation
+from sondage._assembly import Assembly
 from sondage.errors import QuestionError
 from sondage.frames import plain, to_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sondage import _core
+    from sondage._checks import Check
+    from sondage._evaluation import Evaluation
+    from sondage._probes import Placed
     from sondage.frames import FrameLike
     from sondage.models import Model
     from sondage.space import Space
 
-__all__ = ["Band", "Question", "Term", "WeightedSum"]
+__all__ = [
+    "Askable",
+    "Asked",
+    "Mean",
+    "Near",
+    "Output",
+    "Part",
+    "Question",
+    "Term",
+    "WeightedSum",
+    "combine",
+]
 
-Band: TypeAlias = tuple[float, float]
+
+class Askable(Protocol):
+    """A model, or a function of the user, as the losses of terms ask it."""
+
+    @property
+    def name(self) -> str:
+        """How errors call it."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether it has a gradient in the row."""
+
+    def _place(self, space: Space, first: int) -> Placed:
+        """Return it on a space whose columns begin at column `first` of the row."""
+
+
+#: A model and the node of its graph that gives an output.
+Output: TypeAlias = "tuple[Askable, int]"
+#: A loss of one or two outputs, and its share of the term.
+Asked: TypeAlias = "tuple[float, tuple[Output, ...], _core.Loss]"
+#: A question, a space, and rows of it, (chains, draws, columns).
+Part: TypeAlias = "tuple[Question, Space, NDArray[np.float64]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of a loss over the members of an ensemble that the core has stacked.
+
+    Attributes
+    ----------
+    ensemble : Model
+    node : int
+        Of each member's graph.
+    second : output of another model, or None
+        What the members' output is compared with.
+    loss : Loss
+    """
+
+    ensemble: Model
+    node: int
+    second: Output | None
+    loss: _core.Loss
+
+
+class Near(NamedTuple):
+    """A weighted distance Σ_d w_d |x_d − a_d|^r from a row of a space."""
+
+    weight: float
+    power: Literal[1, 2]
+    anchor: NDArray[np.float64]
+    column_weights: NDArray[np.float64]
 
 
 class Question(ABC):
@@ -35,6 +108,8 @@ class Question(ABC):
 
     __slots__ = ()
     __array_ufunc__ = None
+    #: Whether sums with it are its own to make: its terms are not all about the same rows.
+    _decodes: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -72,7 +147,7 @@ class Question(ABC):
         ModelError
             If a model reads columns that the space does not have, or fails.
         """
-        return self._on(space)(to_matrix(frame, space.columns))
+        return self._on(space)(to_matrix(frame, self._sampled(space).columns))
 
     def gradient(
         self, array: NDArray[np.float64], space: Space | None = None
@@ -97,20 +172,17 @@ class Question(ABC):
         DataError
             If the array has another number of columns.
         """
-        for model in self.models:
-            if not model.differentiable:
-                raise QuestionError(
-                    f"{model.name} is piecewise constant and has no gradient; sample with "
-                    "Conditional, RandomWalk or MALA(drift='closed_form')"
-                )
+        for asked in (asked for _, term in self.terms for asked in term.sloping):
+            if not asked.differentiable:
+                raise QuestionError(_no_gradient(asked))
         if space is None:
             space = self._everywhere(array)
-        lower, upper = space._lower_upper()
+        lower, upper = self._sampled(space)._lower_upper()
         free = np.flatnonzero(lower < upper)
         rows = to_matrix(array, None, len(free), what="array")
         full = np.tile(lower, (len(rows), 1))
         full[:, free] = rows
-        return np.ascontiguousarray(self._energy(space).gradient(full)[:, free])
+        return np.ascontiguousarray(self._on(space).gradient(full)[:, free])
 
     def describe(self) -> str:
         """Say in words what is asked.
@@ -120,25 +192,32 @@ class Question(ABC):
         str
             One sentence, with the weights where they are not one.
         """
+        return f"Find rows where{self._wanted()}."
+
+    def _wanted(self) -> str:
+        """Say what is wanted of rows, after a word such as "where"."""
         parts = [term.words(weight) for weight, term in self.terms]
         if len(parts) == 1:
-            return f"Find rows where {parts[0]}."
+            return f" {parts[0]}"
         numbered = "; ".join(f"({number}) {part}" for number, part in enumerate(parts, start=1))
-        return f"Find rows where, all together: {numbered}."
+        return f", all together: {numbered}"
 
-    def __add__(self, other: Question) -> Question:
-        """Add another question."""
-        if not isinstance(other, Question):
-            return NotImplemented
-        return combine(self.terms + other.terms)
+    def __add__(self, other: Question | Literal[0]) -> Question:
+        """Add another question; adding zero, where a `sum` begins, changes nothing."""
+        if isinstance(other, Question) and not other._decodes:
+            return combine(self.terms + other.terms)
+        return self if _is_zero(other) else NotImplemented
 
-    def __radd__(self, other: object) -> Question:
+    # For type checkers: `sum` adds to an int, and no other number may be added to a question.
+    @overload
+    def __radd__(self, other: Literal[0]) -> Question: ...  # type: ignore[overload-overlap]
+    @overload
+    def __radd__(self, other: int) -> None: ...
+    def __radd__(self, other: int) -> Question | None:
         """Let ``sum([a, b])`` start from zero."""
-        if isinstance(other, int) and other == 0:
-            return self
-        return NotImplemented
+        return self if _is_zero(other) else NotImplemented
 
-    def __mul__(self, weight: float) -> Question:
+    def __mul__(self, weight: float | np.floating[Any] | np.integer[Any]) -> Question:
         """Weigh the question by a finite number."""
         number = plain(weight)
         if isinstance(number, bool) or not isinstance(number, int | float):
@@ -153,32 +232,25 @@ class Question(ABC):
         """G on a space, for the core."""
         return self._on(space).energy
 
-    def _on(self, space: Space) -> Evaluation:
-        """G on a space."""
+    def _sampled(self, space: Space) -> Space:
+        """Return the space that is sampled to answer on a space: the same, or a latent one."""
+        return space
+
+    def _parts(
+        self,
+        space: Space,
+        draws: NDArray[np.float64],
+        latents: NDArray[np.float64] | None,  # noqa: ARG002
+    ) -> list[Part]:
+        """Return questions with the spaces and rows on which their models confirm an answer."""
+        return [(self, space, draws)]
+
+    def _on(self, space: Space, temperature: float | None = None) -> Evaluation:  # noqa: ARG002
+        """G on a space; with a temperature, what is sampled where that is not G alone."""
         lower, upper = space._lower_upper()
-        models: list[Model] = []
-        number: dict[int, int] = {}
-        losses: list[tuple[float, int, int, _core.Loss]] = []
-        localizers: list[_core.Localizer] = []
-        for weight, term in self.terms:
-            if weight == 0.0:
-                continue
-            for share, model, node, loss in term.losses():
-                if id(model) not in number:
-                    number[id(model)] = len(models)
-                    models.append(model)
-                losses.append((weight * share, number[id(model)], node, loss))
-            localizers += term.localizers(weight, space)
-        columns = [model.sampled_columns(space) for model in models]
-        energy = _core.Energy(
-            lower=lower,
-            upper=upper,
-            models=[model._graph() for model in models],
-            columns=columns,
-            terms=losses,
-            localizers=localizers,
-        )
-        return Evaluation.of(energy, models, columns)
+        assembly = Assembly(len(lower))
+        assembly.add(self.terms, space)
+        return assembly.evaluation(lower, upper)
 
     def _everywhere(self, array: NDArray[np.float64]) -> Space:
         """Return a space of the columns of the question's one model, wide enough for the rows."""
@@ -199,8 +271,8 @@ class Question(ABC):
             }
         )
 
-    def _checks(self) -> list[tuple[Model, object | Band]]:
-        """Pairs of a model and the label or band that a valid row must get from it."""
+    def _checks(self) -> list[Check]:
+        """Conditions that a valid row fulfils."""
         return [check for weight, term in self.terms if weight > 0.0 for check in term.checks()]
 
 
@@ -219,20 +291,29 @@ class Term(Question):
         """Models that this term asks."""
         return ()
 
+    @property
+    def sloping(self) -> tuple[Askable, ...]:
+        """Models and functions through which the term has its gradient."""
+        return self.own_models
+
     @abstractmethod
     def words(self, weight: float) -> str:
         """Say what the term wants, in a clause that follows "rows where"."""
 
-    def losses(self) -> list[tuple[float, Model, int, _core.Loss]]:
-        """Return the losses: their share, of which model, of which node of its graph."""
+    def losses(self) -> list[Asked]:
+        """Return the losses: their share, and of which nodes of which models' graphs."""
         return []
 
-    def localizers(self, weight: float, space: Space) -> list[_core.Localizer]:  # noqa: ARG002
+    def means(self) -> list[Mean]:
+        """Return the means over stacked ensembles that `losses` leaves out."""
+        return []
+
+    def localizers(self, weight: float, space: Space) -> list[Near]:  # noqa: ARG002
         """Return the weighted distances."""
         return []
 
-    def checks(self) -> list[tuple[Model, object | Band]]:
-        """Return what a valid row must be predicted as."""
+    def checks(self) -> list[Check]:
+        """Return the conditions that a valid row fulfils."""
         return []
 
     def check_weight(self, weight: float) -> None:
@@ -267,42 +348,19 @@ def combine(parts: tuple[tuple[float, Term], ...]) -> Question:
     return WeightedSum(tuple((float(weight), term) for weight, term in parts))
 
 
-def weighted(weight: float, clause: str, penalty: str) -> str:
-    """Join what is wanted, how a row is penalised for missing it, and the weight unless one."""
-    if weight < 0.0:
-        return f"it is not so that {clause} (reward: {penalty}; weight {-weight:.10g})"
-    known = "" if weight == 1.0 else f"; weight {weight:.10g}"
-    return f"{clause} (penalty: {penalty}{known})"
-
-
-def anchor_columns(
-    what: str,
-    values: dict[str, object] | tuple[float, ...],
-    space: Space,
-    *,
-    needed: list[str],
-    otherwise: float,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Numbers in the space's order from a mapping or an array, and which of them were given."""
-    columns = space.columns
-    if isinstance(values, tuple):
-        if len(values) != len(columns):
-            raise QuestionError(
-                f"{what} has {len(values)} values; the space has {len(columns)} columns"
-            )
-        return np.array(values, dtype=np.float64), np.ones(len(columns), dtype=np.bool_)
-    missing = [name for name in needed if name not in values]
-    if missing:
-        raise QuestionError(
-            f"{what} has no value for {', '.join(map(repr, missing))}; every free column needs one"
+def _no_gradient(asked: Askable) -> str:
+    if isinstance(asked, Term):
+        return f"{asked!r} has no gradient; give it one (gradient=), or sample with RandomWalk"
+    if not getattr(asked, "native", True):
+        return (
+            f"{asked.name} has no gradient: its library gives outputs and nothing else; sample "
+            "with RandomWalk"
         )
-    numbers = np.full(len(columns), otherwise)
-    given = np.zeros(len(columns), dtype=np.bool_)
-    for index, name in enumerate(columns):
-        value = values.get(name)
-        number = isinstance(value, int | float) and math.isfinite(value)
-        if number:
-            numbers[index], given[index] = float(value), True  # type: ignore[arg-type]
-        elif name in needed:
-            raise QuestionError(f"{what} has {value!r} for column {name!r}; a number is needed")
-    return numbers, given
+    return (
+        f"{asked.name} is piecewise constant and has no gradient; sample with Conditional, "
+        "RandomWalk or MALA(drift='closed_form')"
+    )
+
+
+def _is_zero(other: object) -> bool:
+    return type(other) is int and other == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -10,31 +10,28 @@ import polars as pl
 from sondage.errors import SamplingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from sondage.questions import Question
-    from sondage.space import Space
+    from sondage._question import Part
+    from sondage.models import Model
 
 __all__ = ["recheck"]
 
 _BATCH = 2**17
 
 
-def recheck(
-    question: Question,
-    space: Space,
-    draws: NDArray[np.float64],
-    confirmed: NDArray[np.bool_],
-) -> None:
+def recheck(parts: Sequence[Part], confirmed: NDArray[np.bool_]) -> None:
     """Mark the draws for which the user's own models predict what is asked.
 
     Each model predicts all draws in one batched call, or in batches of 131,072 rows.
 
     Parameters
     ----------
-    question : Question
-    space : Space
-    draws : ndarray of shape (chains, draws, columns)
+    parts : sequence
+        Questions, each with a space and rows of it, (chains, draws, columns): a draw must be what
+        all of them ask.
     confirmed : ndarray of bool, shape (chains, draws), C-contiguous
         All False; what was confirmed before an exception stays.
 
@@ -43,31 +40,41 @@ def recheck(
     SamplingError
         If a model fails; the user's exception is its cause.
     """
-    checks = question._checks()
-    if not checks:
-        confirmed[:] = True
-        return
-    rows = draws.reshape(-1, draws.shape[-1])
+    asked = [
+        (question._checks(), space.columns, rows.reshape(-1, rows.shape[-1]))
+        for question, space, rows in parts
+    ]
     marks = confirmed.reshape(-1)
-    for first in range(0, len(rows), _BATCH):
-        batch = rows[first : first + _BATCH]
-        frame = pl.DataFrame({name: batch[:, j] for j, name in enumerate(space.columns)})
-        valid = np.ones(len(batch), dtype=np.bool_)
-        predictions: dict[int, NDArray[np.generic]] = {}
-        for model, wanted in checks:
-            if id(model) not in predictions:
-                try:
-                    predictions[id(model)] = model._user_predict(frame)
-                except Exception as error:  # the user's model may raise anything
-                    raise SamplingError(
-                        f"{model.name} could not predict the draws, so that valid is not known: "
-                        f"{type(error).__name__}: {error}"
-                    ) from error
-            predicted = predictions[id(model)]
-            if model.classes is None:
-                lower, upper = cast("tuple[float, float]", wanted)
-                values = predicted.astype(np.float64)
-                valid &= (values >= lower) & (values <= upper)
-            else:
-                valid &= np.asarray(predicted == wanted, dtype=np.bool_)
+    if not any(checks for checks, _, _ in asked):
+        marks[:] = True
+        return
+    for first in range(0, len(marks), _BATCH):
+        valid = np.ones(len(marks[first : first + _BATCH]), dtype=np.bool_)
+        for checks, columns, rows in asked:
+            batch = rows[first : first + _BATCH]
+            predicted = Predictions(
+                pl.DataFrame({name: batch[:, j] for j, name in enumerate(columns)})
+            )
+            for check in checks:
+                valid &= check.holds(predicted)
         marks[first : first + _BATCH] = valid
+
+
+class Predictions:
+    """What the user's own models predict of a frame; each is called when it is first asked."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+        self._known: dict[int, NDArray[np.generic]] = {}
+
+    def __call__(self, model: Model) -> NDArray[np.generic]:
+        """Labels or values (rows,)."""
+        if id(model) not in self._known:
+            try:
+                self._known[id(model)] = model._user_predict(self._frame)
+            except Exception as error:  # the user's model may raise anything
+                raise SamplingError(
+                    f"{model.name} could not predict the draws, so that valid is not known: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        return self._known[id(model)]

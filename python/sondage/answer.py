@@ -63,6 +63,8 @@ class Answer:
         How the run ended.
     statistics : RunStatistics
         What the sampler counted.
+    latents : ndarray of shape (chains, draws, latent columns), optional
+        Of a `pullback`: the rows that were decoded to the draws.
 
     Raises
     ------
@@ -78,6 +80,7 @@ class Answer:
     settings: Settings
     status: Status
     statistics: RunStatistics
+    latents: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         draws = _frozen(np.asarray(self.draws, dtype=np.float64))
@@ -89,6 +92,14 @@ class Answer:
         for name, array in (("energies", energies), ("valid", valid)):
             if array.shape != draws.shape[:2]:
                 raise DataError(f"{name} have shape {array.shape}; {draws.shape[:2]} is needed")
+        if self.latents is not None:
+            latents = _frozen(np.asarray(self.latents, dtype=np.float64))
+            if latents.ndim != 3 or latents.shape[:2] != draws.shape[:2]:
+                raise DataError(
+                    f"latents have shape {latents.shape}; {draws.shape[:2]} and latent columns are "
+                    "needed"
+                )
+            object.__setattr__(self, "latents", latents)
         if self.status not in get_args(Status):
             raise DataError(f"status {self.status!r} must be one of {get_args(Status)}")
         object.__setattr__(self, "draws", draws)
@@ -173,6 +184,7 @@ class Answer:
             draws=draws,
             energies=self.energies[:, kept],
             valid=self.valid[:, kept],
+            latents=None if self.latents is None else self.latents[:, kept],
             settings=replace(
                 self.settings,
                 draws=self.settings.draws // step,
@@ -326,6 +338,20 @@ class Answer:
         from sondage.persistence import save_answer
 
         return save_answer(self, path)
+
+    def _call(self) -> tuple[str, dict[str, str]]:
+        """Name the function that made it, and its arguments after question and space, as code."""
+        used = self.settings
+        return "ask", {
+            "draws": repr(used.draws),
+            "chains": repr(used.chains),
+            "temperature": repr(used.temperature),
+            "kernel": used.kernel,
+            "warmup": repr(used.warmup),
+            "thin": repr(used.thin),
+            "boundary": repr(used.boundary),
+            "seed": repr(used.seed),
+        }
 
     def __repr__(self) -> str:
         return as_text(self)

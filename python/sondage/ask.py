@@ -13,11 +13,16 @@ import numpy as np
 import polars as pl
 
 from sondage._core import Energy, Run, build_info
-from sondage._evaluation import Evaluation, advance_by_asking
+from sondage._drawn import Drawn
+from sondage._evaluation import advance_by_asking
+from sondage._numbers import one_of as _one_of
+from sondage._numbers import positive as _positive
+from sondage._numbers import whole as _whole
 from sondage._recheck import recheck
+from sondage._starts import start_rows
 from sondage.answer import Answer, Status
-from sondage.errors import DataError, ModelError, QuestionError, SamplingError, SpaceError
-from sondage.frames import listed, plain, to_matrix
+from sondage.errors import QuestionError, SamplingError, SpaceError
+from sondage.frames import listed, plain
 from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
 from sondage.questions import Question
 from sondage.run_statistics import KernelStatistics, RunStatistics
@@ -25,8 +30,6 @@ from sondage.settings import Settings
 from sondage.space import Space
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sondage.frames import FrameLike
 
 __all__ = ["Settings", "ask"]
@@ -37,7 +40,7 @@ _KERNELS = (RandomWalk, MALA, Conditional, Mixture, Cycle)
 
 
 def ask(
-    question: Question,
+    question: Question | Literal[0],
     space: Space,
     *,
     draws: int = 1000,
@@ -71,13 +74,15 @@ def ask(
         τ, in the unit of G.
     kernel : kernel or "auto"
         "auto" takes a `Cycle` of one exact sweep (`Conditional`) and four long joint steps where
-        the question allows exact conditional draws, else `MALA` where it has a gradient, else
-        `RandomWalk`; `RandomWalk` alone asks models that only their own library evaluates.
+        the question allows exact conditional draws, else a `Cycle` of `MALA` and `RandomWalk` where
+        it has a gradient (a `Mixture` where a model is called or averaged, which is one call a
+        step), else `RandomWalk`.
     warmup : int, optional
         Steps before the first kept row. None: 200 where each step holds an exact sweep of
         all columns, else 1000.
     start : frame or array, optional
-        One row per chain, in the space and of finite G. None: each chain finds its own.
+        One row per chain, in the space (of a `pullback`, its latent space) and of finite G. None:
+        each chain finds its own.
     seed : int or SeedSequence, optional
         The same seed gives the same draws, whatever `threads`. None: fresh entropy, kept in the
         answer's settings.
@@ -116,8 +121,8 @@ def ask(
     began = time.monotonic()
     if not isinstance(question, Question):
         raise QuestionError(
-            f"question is {type(question).__name__}; fixed_label, prediction_risky, near and "
-            "require make one"
+            f"question is {type(question).__name__}; fixed_label, prediction_risky, "
+            "parameter_sensitive, model_contrasting, near and require make one"
         )
     if not isinstance(space, Space):
         raise SpaceError(f"space is {type(space).__name__}; a sondage.Space is needed")
@@ -135,11 +140,15 @@ def ask(
     entropy, key = seed_key(seed)
 
     space.sampleable()
-    if not space.free:
-        raise SpaceError(f"every column of the space is fixed ({space!r}); nothing can be sampled")
-    evaluation = question._on(space)
+    sampled = question._sampled(space)
+    if not sampled.free:
+        raise SpaceError(
+            f"every column of the space is fixed ({sampled!r}); nothing can be sampled"
+        )
+    evaluation = question._on(space, temperature)
     energy = evaluation.energy
-    chosen, reason = choose_kernel(kernel, energy, evaluation.outside)
+    outside = evaluation.outside
+    chosen, reason = choose_kernel(kernel, energy, () if outside is None else outside.names)
     steps = default_warmup(chosen) if warmup is None else _whole("warmup", warmup, 0)
     settings = Settings(
         draws=draws,
@@ -169,15 +178,15 @@ def ask(
         thin=thin,
         boundary=boundary,
         threads=threads,
-        start=None if start is None else _start(start, space, evaluation, chains),
+        start=None if start is None else start_rows(start, sampled, evaluation, chains),
     )
     status: Status
     failure: SamplingError | None = None
     try:
-        if evaluation.calls:
-            status = advance_by_asking(run, evaluation, began + limit, progress)
-        else:
+        if outside is None:
             status = _advance(run, began + limit, progress)
+        else:
+            status = advance_by_asking(run, outside, began + limit, progress)
     except KeyboardInterrupt:
         if on_interrupt == "raise":
             raise
@@ -185,9 +194,10 @@ def ask(
     except SamplingError as error:
         status, failure = "failed", error
     result = run.finish()
-    valid = np.zeros(result["energies"].shape, dtype=np.bool_)
+    drawn = Drawn.before_decoding(result, evaluation, len(space.columns))
     try:
-        recheck(question, space, result["draws"], valid)
+        drawn = drawn.decoded(result, evaluation, temperature)
+        recheck(question._parts(space, drawn.draws, drawn.latents), drawn.valid)
     except KeyboardInterrupt:
         if on_interrupt == "raise":
             raise
@@ -195,9 +205,10 @@ def ask(
     except SamplingError as error:
         status, failure = "failed", failure or error
     answer = Answer(
-        draws=result["draws"],
-        energies=result["energies"],
-        valid=valid,
+        draws=drawn.draws,
+        energies=drawn.energies,
+        valid=drawn.valid,
+        latents=drawn.latents,
         space=space,
         question=question,
         settings=settings,
@@ -248,10 +259,10 @@ def choose_kernel(
         raise SamplingError(
             f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Mixture or Cycle"
         )
-    if outside:
+    if outside and not energy.differentiable:
         return RandomWalk(), (
-            f"the own library of {listed(outside)} gives outputs and nothing else: one batched "
-            "call a step for all chains"
+            f"the question has no gradient; the own library of {listed(outside)} gives outputs in "
+            "one batched call a step for all chains"
         )
     if energy.stepwise and energy.differentiable:
         return Conditional(), (
@@ -265,7 +276,20 @@ def choose_kernel(
             "columns at once"
         )
     if energy.differentiable and energy.sloped:
-        return MALA(), "the question has a gradient"
+        why = (
+            "the question has a gradient, which finds the way inside a region; joint steps of any "
+            "length carry chains between regions that lie apart"
+        )
+        if outside:
+            return Mixture(MALA(), RandomWalk(), weights=[3, 1]), (
+                f"{why}; a step is one of the two: one batched call of {listed(outside)} for all "
+                "chains, and one back where it takes the gradient"
+            )
+        if energy.averages:
+            return Mixture(MALA(), RandomWalk(), weights=[3, 1]), (
+                f"{why}; a step is one of the two, so one pass over all members"
+            )
+        return Cycle(MALA(), RandomWalk(), repeats=[1, 6]), f"{why}, and cost little beside it"
     return RandomWalk(), "the question has neither exact conditional draws nor a gradient"
 
 
@@ -309,38 +333,8 @@ def _statistics(result: dict[str, Any]) -> RunStatistics:
             for kernel in result["kernels"]
         ),
         exact=bool(result["exact"]),
+        nonfinite_drift=tuple(int(count) for count in result["nonfinite_drift"]),
     )
-
-
-def _start(
-    start: FrameLike, space: Space, evaluation: Evaluation, chains: int
-) -> NDArray[np.float64]:
-    try:
-        rows = to_matrix(start, space.columns, what="start")
-    except DataError as error:
-        raise SamplingError(f"start cannot be used: {error}") from error
-    if len(rows) != chains:
-        raise SamplingError(f"start has {len(rows)} rows; {chains} are needed, one for each chain")
-    lower, upper = space._lower_upper()
-    inside = ((lower <= rows) & (rows <= upper)).all(axis=1)
-    if not inside.all():
-        row = int(np.argmin(inside))
-        column = int(np.argmin((lower <= rows[row]) & (rows[row] <= upper)))
-        raise SamplingError(
-            f"row {row} of start lies outside the space: column {space.columns[column]!r} is "
-            f"{rows[row, column]} and must be in [{lower[column]}, {upper[column]}]"
-        )
-    try:
-        finite = np.isfinite(evaluation(rows))
-    except ModelError as error:
-        raise SamplingError(f"start cannot be used: {error}") from (error.__cause__ or error)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        raise SamplingError(
-            f"row {row} of start has no finite G: {rows[row].tolist()}; choose a row that meets "
-            "the requirements, or leave start out"
-        )
-    return rows
 
 
 def _versions(question: Question) -> dict[str, str]:
@@ -361,29 +355,3 @@ def _usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _whole(what: str, value: object, least: int) -> int:
-    value = plain(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SamplingError(f"{what}={value!r} must be a whole number of at least {least}")
-    return value
-
-
-def _positive(what: str, value: object) -> float:
-    value = plain(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value <= 0
-    ):
-        raise SamplingError(f"{what}={value!r} must be a finite number above zero")
-    return float(value)
-
-
-def _one_of(what: str, value: object, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise SamplingError(
-            f"{what}={value!r} must be one of {', '.join(repr(option) for option in options)}"
-        )

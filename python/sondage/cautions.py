@@ -217,6 +217,16 @@ def count_warnings(answer: Answer, share_valid: float | None) -> list[Warning]:
                 "Look at the model where it does so, or narrow the space.",
             )
         )
+    flat = sum(answer.statistics.nonfinite_drift)
+    if flat:
+        found.append(
+            Warning(
+                f"The gradient of the question was NaN or infinite {flat:,} times; the drift "
+                "counted as 0 there, which costs speed and no exactness.",
+                "Look at the gradient of the model where it is so, or use RandomWalk.",
+                "note",
+            )
+        )
     if share_valid is not None and share_valid < 1.0:
         found.append(
             Warning(

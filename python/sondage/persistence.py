@@ -1,6 +1,7 @@
 """Save an answer to one Parquet file and read it back bit by bit.
 
-The table is `Answer.frame`, so any Parquet reader can use it. The rest is one JSON document in the
+The table is `Answer.frame`, so any Parquet reader can use it; latent rows stand in columns behind
+it. The rest is one JSON document in the
 file's key-value metadata under the key ``sondage``: schema version, space, settings, statistics,
 status, the question in words, and a SHA-256 of the arrays, checked on reading. Nothing is pickled.
 """
@@ -64,6 +65,8 @@ class SavedQuestion:
 
 def save_answer(answer: Answer, path: str | Path) -> Path:
     """Write `answer` to `path`, replacing it only once the file is whole; see `Answer.save`."""
+    from sondage._variational_answer import VariationalAnswer
+
     target = Path(path)
     question = answer.question
     document = {
@@ -79,13 +82,21 @@ def save_answer(answer: Answer, path: str | Path) -> Path:
         "shape": list(answer.draws.shape),
         "sha256": fingerprint(answer),
     }
+    frame = answer.frame
+    if answer.latents is not None:
+        latents = _latent_columns(answer.latents, frame.columns)
+        document["latents"] = latents.columns
+        frame = frame.hstack(latents)
+    if isinstance(answer, VariationalAnswer):
+        document["variational"] = answer.to_json()
     text = json.dumps(document, allow_nan=False, ensure_ascii=False)
-    write_atomic(target, lambda part: answer.frame.write_parquet(part, metadata={KEY: text}))
+    write_atomic(target, lambda part: frame.write_parquet(part, metadata={KEY: text}))
     return target
 
 
 def read_answer(path: str | Path) -> Answer:
     """Read what `save_answer` wrote; see `sondage.load_answer`."""
+    from sondage._variational_answer import from_json
     from sondage.answer import Answer
 
     source = Path(path)
@@ -114,7 +125,11 @@ def read_answer(path: str | Path) -> Answer:
     try:
         space = _space_from_json(_object(document["space"]))
         question = _object(document["question"])
-        draws, energies, valid = _arrays(frame, space, document["shape"])
+        named = document.get("latents")
+        names = None if named is None else [str(name) for name in _list(named)]
+        latents = None if names is None else _latents(frame, names, document["shape"])
+        table = frame if names is None else frame.drop(names)
+        draws, energies, valid = _arrays(table, space, document["shape"])
         answer = Answer(
             draws=draws,
             energies=energies,
@@ -124,7 +139,10 @@ def read_answer(path: str | Path) -> Answer:
             settings=Settings.from_dict(_object(document["settings"])),
             status=document["status"],  # type: ignore[arg-type]  # Answer checks it
             statistics=RunStatistics.from_dict(_object(document["statistics"])),
+            latents=latents,
         )
+        if "variational" in document:
+            answer = from_json(answer, _object(document["variational"]))
         expected = document["sha256"]
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{source}: its parts do not fit together ({error!r})") from None
@@ -134,9 +152,12 @@ def read_answer(path: str | Path) -> Answer:
 
 
 def fingerprint(answer: Answer) -> str:
-    """SHA-256 of draws, energies and valid, in that order, little-endian."""
+    """SHA-256 of draws, energies, valid and latents if any, in that order, little-endian."""
     digest = hashlib.sha256()
-    for array, kind in ((answer.draws, "<f8"), (answer.energies, "<f8"), (answer.valid, "u1")):
+    arrays = [(answer.draws, "<f8"), (answer.energies, "<f8"), (answer.valid, "u1")]
+    if answer.latents is not None:
+        arrays.append((answer.latents, "<f8"))
+    for array, kind in arrays:
         digest.update(np.ascontiguousarray(array, dtype=kind).tobytes())
     return digest.hexdigest()
 
@@ -161,6 +182,21 @@ def write_atomic(target: Path, write: Callable[[Path], object]) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _latent_columns(latents: np.ndarray, taken: list[str]) -> pl.DataFrame:
+    """Latent rows as a table whose names are none of those taken."""
+    prefix = "latent_"
+    while any(name.startswith(prefix) for name in taken):
+        prefix += "_"
+    flat = latents.reshape(-1, latents.shape[-1])
+    return pl.DataFrame({f"{prefix}{j}": flat[:, j] for j in range(flat.shape[1])})
+
+
+def _latents(frame: pl.DataFrame, names: list[str], shape: object) -> np.ndarray:
+    chains, draws, _ = (int(size) for size in shape)  # type: ignore[attr-defined]
+    columns = [frame[name].to_numpy() for name in names]
+    return np.stack(columns, axis=1).reshape(chains, draws, len(names))
 
 
 def _arrays(

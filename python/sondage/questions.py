@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sondage._question import Band, Question
-from sondage._terms import Distance, FixedLabel, PredictionRisky, Require
+from sondage._arguments import (
+    band,
+    column_weight,
+    finite_number,
+    finite_numbers,
+    likeness_width,
+    require_model,
+    require_proba,
+)
+from sondage._question import Question
+from sondage._terms import (
+    Distance,
+    FixedLabel,
+    ModelContrasting,
+    ParameterSensitive,
+    PredictionRisky,
+    Require,
+)
 from sondage.errors import DataError, QuestionError
 from sondage.frames import plain, to_row
-from sondage.models import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage.frames import RowLike
+    from sondage.models import Model
 
-__all__ = ["Question", "fixed_label", "near", "prediction_risky", "require"]
+__all__ = [
+    "Question",
+    "fixed_label",
+    "model_contrasting",
+    "near",
+    "parameter_sensitive",
+    "prediction_risky",
+    "require",
+]
 
 LOSSES = ("cross_entropy", "hinge", "squared")
 
@@ -58,10 +81,10 @@ def fixed_label(
     The answer's ``valid`` says whether the model predicts the label or a value in the band; a
     single number is approached, not verified.
     """
-    _require_model(model)
+    require_model(model)
     if loss not in LOSSES:
         raise QuestionError(f"loss={loss!r} must be one of {', '.join(map(repr, LOSSES))}")
-    scale = _number("scale", scale)
+    scale = finite_number("scale", scale)
     if scale <= 0.0:
         raise QuestionError(f"scale={scale!r} must be above zero")
     if model.classes is not None:
@@ -70,11 +93,13 @@ def fixed_label(
         if loss == "cross_entropy" and not model.has_proba:
             loss = "hinge"
         if loss == "squared":
-            _require_proba(model, "loss='squared'")
+            require_proba(model, "loss='squared'")
         return FixedLabel(model, model.classes[model.label_index(label)], loss, scale)
     if loss == "hinge":
         raise QuestionError(f"loss='hinge' is for classifiers; {model.name} is a regressor")
-    target = _band(model, label) if isinstance(label, tuple | list) else _number("label", label)
+    target = (
+        band(model, label) if isinstance(label, tuple | list) else finite_number("label", label)
+    )
     return FixedLabel(model, target, "squared", scale)
 
 
@@ -107,7 +132,7 @@ def prediction_risky(
     QuestionError
         For a regressor, a level with more than two classes, or an argument that is not allowed.
     """
-    _require_model(model)
+    require_model(model)
     if model.classes is None:
         raise QuestionError(
             f"{model.name} is a regressor; prediction_risky is about the probabilities of a "
@@ -117,23 +142,127 @@ def prediction_risky(
         raise QuestionError(f"output={output!r} must be 'proba' or 'score'")
     if not isinstance(entropy, bool):
         raise QuestionError(f"entropy={entropy!r} must be True or False")
-    level, r = _number("level", level), _number("r", r)
+    level, r = finite_number("level", level), finite_number("r", r)
     if entropy:
         if level != 0.5 or r != 2.0:
             raise QuestionError("level and r have no meaning with entropy=True; leave them out")
-        _require_proba(model, "entropy=True")
+        require_proba(model, "entropy=True")
         return PredictionRisky(model, 0.5, 2.0, True, "proba")
     if len(model.classes) != 2:
         raise QuestionError(
             f"{model.name} has {len(model.classes)} classes and level= needs two; use entropy=True"
         )
     if output == "proba":
-        _require_proba(model, "output='proba'")
+        require_proba(model, "output='proba'")
         if not 0.0 <= level <= 1.0:
             raise QuestionError(f"level={level!r} must be a probability, between 0 and 1")
     if r <= 0.0:
         raise QuestionError(f"r={r!r} must be above zero")
     return PredictionRisky(model, level, r, False, output)
+
+
+def parameter_sensitive(model: Model, posterior: Model, *, sigma: float | None = None) -> Question:
+    """Ask where the model's prediction hangs on its parameters (MATH 2, equation 6).
+
+    With θ drawn from the posterior q* and θ* the model's own parameters, G is, for
+
+    - two classes: E_q*[−log p_θ(x)[1 − label_θ*(x)]]: other parameters give the other label. If
+      models of the posterior have no probabilities, E_q*[max(0, 1 − s·z_θ(x))], s the sign of that
+      label;
+    - more classes: E_q*[exp(−|p_θ(x) − p_θ*(x)|²/σ²)];
+    - numbers: E_q*[exp(−(y_θ(x) − y_θ*(x))²/σ²)].
+
+    Parameters
+    ----------
+    model : Model
+        Of an ensemble its mean is what the posterior is compared with.
+    posterior : Model
+        An ensemble: from `ensemble`, or from one of the functions of `posterior`.
+    sigma : float, optional
+        σ: how far probabilities, or values in their own unit, must be apart to count as different.
+        Needed where the formula has one, refused elsewhere.
+
+    Raises
+    ------
+    QuestionError
+        If the models do not agree in kind and classes, or an argument is not allowed.
+
+    Notes
+    -----
+    No outcome is asked for, so the answer's ``valid`` is true.
+    """
+    require_model(model)
+    require_model(posterior)
+    if posterior._members is None:
+        raise QuestionError(
+            f"posterior={posterior.name} is a single model; ensemble([...]) makes a distribution "
+            "of several"
+        )
+    return ParameterSensitive(model, posterior, likeness_width(posterior, model, sigma))
+
+
+def model_contrasting(
+    a: Model,
+    b: Model,
+    *,
+    labels: tuple[object, object] | None = None,
+    sigma: float | None = None,
+) -> Question:
+    """Ask where two models disagree (MATH 2, equation 5).
+
+    G is, for
+
+    - two classes: −log p_a(x)[1 − label_b(x)]: `a` gives the label that `b` does not. If `a` has no
+      probabilities, max(0, 1 − s·z_a(x)), s the sign of that label;
+    - more classes: exp(−|p_a(x) − p_b(x)|²/σ²);
+    - numbers: exp(−(y_a(x) − y_b(x))²/σ²);
+    - ``labels=(i, j)``: −log p_a(x)[i] − log p_b(x)[j]; the hinge, as in `fixed_label`, of a model
+      without probabilities.
+
+    Logarithms come from logits where there are any and are never floored.
+
+    Parameters
+    ----------
+    a, b : Model
+        Of one kind and with the same classes, in any order. They may come from different libraries.
+        Of an ensemble `a` the question is the mean over its members; of an ensemble `b` the mean
+        output is compared with.
+    labels : (label of a, label of b), optional
+        Ask for this pair of labels; each model needs to have its own.
+    sigma : float, optional
+        σ: how far probabilities, or values in their own unit, must be apart to count as different.
+        Needed where the formula has one, refused elsewhere.
+
+    Raises
+    ------
+    QuestionError
+        If the models do not agree in kind and classes, or an argument is not allowed.
+
+    Notes
+    -----
+    The answer's ``valid`` says whether classifiers predict different labels, or the pair that was
+    asked for. Of regressors nothing is verified.
+    """
+    require_model(a)
+    require_model(b)
+    if labels is None:
+        return ModelContrasting(a, b, None, likeness_width(a, b, sigma))
+    if sigma is not None:
+        raise QuestionError(f"sigma={sigma!r} has no meaning with labels=; leave one of them out")
+    given: object = labels
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise QuestionError(
+            f"labels={labels!r} must be two labels, one of {a.name} and of {b.name}"
+        )
+    pair = []
+    for model, label in zip((a, b), given, strict=True):
+        if model.classes is None:
+            raise QuestionError(
+                f"{model.name} is a regressor and has no labels; leave labels= out, or add up "
+                "fixed_label of each model and its value"
+            )
+        pair.append(model.classes[model.label_index(label)])
+    return ModelContrasting(a, b, (pair[0], pair[1]), None)
 
 
 def near(
@@ -166,7 +295,7 @@ def near(
         raise QuestionError(f"norm={norm!r} must be 1 or 2")
     anchor: tuple[tuple[str, object], ...] | tuple[float, ...]
     if isinstance(row, np.ndarray | list | tuple):
-        anchor = _numbers("the row of near", row)
+        anchor = finite_numbers("the row of near", row)
     else:
         try:
             anchor = tuple(to_row(row, ()).items())
@@ -177,11 +306,11 @@ def near(
     column_weights: tuple[tuple[str, float], ...] | tuple[float, ...] | None = None
     if isinstance(weights, Mapping):
         column_weights = tuple(
-            (name, _weight(repr(name), value)) for name, value in weights.items()
+            (name, column_weight(repr(name), value)) for name, value in weights.items()
         )
     elif weights is not None:
-        values = _numbers("weights of near", weights)
-        column_weights = tuple(_weight(f"{j}", value) for j, value in enumerate(values))
+        values = finite_numbers("weights of near", weights)
+        column_weights = tuple(column_weight(f"{j}", value) for j, value in enumerate(values))
     return Distance(anchor, column_weights or None, 1 if power == 1 else 2)
 
 
@@ -199,7 +328,7 @@ def require(model: Model, target: object) -> Question:
     QuestionError
         If the model has no such label, or a regressor is given no band.
     """
-    _require_model(model)
+    require_model(model)
     if model.classes is not None:
         return Require(model, model.classes[model.label_index(target)])
     if not isinstance(target, tuple | list):
@@ -207,55 +336,4 @@ def require(model: Model, target: object) -> Question:
             f"{model.name} is a regressor and hardly predicts {target!r} exactly; require a band, "
             "(lower, upper)"
         )
-    return Require(model, _band(model, target))
-
-
-def _require_model(model: object) -> None:
-    if not isinstance(model, Model):
-        raise QuestionError(
-            f"a sondage.Model is needed, not {type(model).__name__}; as_model imports one"
-        )
-
-
-def _require_proba(model: Model, what: str) -> None:
-    if not model.has_proba:
-        raise QuestionError(
-            f"{what} needs probabilities, and {model.name} has none: ask by its score "
-            "(output='score', loss='hinge')"
-        )
-
-
-def _number(what: str, value: object) -> float:
-    value = plain(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise QuestionError(f"{what}={value!r} must be a finite number")
-    return float(value)
-
-
-def _band(model: Model, label: Sequence[object]) -> Band:
-    ends = [plain(end) for end in label]
-    for end in ends:
-        if isinstance(end, bool) or not isinstance(end, int | float) or math.isnan(end):
-            raise QuestionError(f"the band {tuple(ends)} of {model.name} must be two numbers")
-    if len(ends) != 2:
-        raise QuestionError(f"the band {tuple(ends)} of {model.name} must be (lower, upper)")
-    lower, upper = (float(cast("float", end)) for end in ends)
-    if lower > upper:
-        raise QuestionError(f"the band ({lower}, {upper}) is upside down; lower must come first")
-    if math.isinf(lower) and math.isinf(upper):
-        raise QuestionError(f"the band ({lower}, {upper}) holds every number or none")
-    return lower, upper
-
-
-def _numbers(what: str, values: object) -> tuple[float, ...]:
-    array = np.asarray(values, dtype=object)
-    if array.ndim != 1:
-        raise QuestionError(f"{what} must be 1-D; its shape is {array.shape}")
-    return tuple(_number(f"{what}, value {j},", value) for j, value in enumerate(array))
-
-
-def _weight(name: str, value: object) -> float:
-    weight = _number(f"weight of column {name}", value)
-    if weight < 0.0:
-        raise QuestionError(f"the weight of column {name} is {weight}; it must be at least zero")
-    return weight
+    return Require(model, band(model, target))

@@ -50,6 +50,8 @@ class RunStatistics:
         One entry for a simple kernel, several for a mixture.
     exact : bool
         Whether every kernel leaves the stated density exactly invariant.
+    nonfinite_drift : tuple of int
+        Per chain, how often the gradient was NaN or infinite, and the drift therefore 0.
     """
 
     nonfinite: tuple[int, ...]
@@ -58,11 +60,13 @@ class RunStatistics:
     steps: tuple[int, ...]
     kernels: tuple[KernelStatistics, ...]
     exact: bool
+    nonfinite_drift: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON; NaN becomes None."""
         return {
             "nonfinite": list(self.nonfinite),
+            "nonfinite_drift": list(self.nonfinite_drift),
             "seconds_warmup": _none_if_nan(self.seconds_warmup),
             "seconds_sampling": _none_if_nan(self.seconds_sampling),
             "steps": list(self.steps),
@@ -103,6 +107,7 @@ class RunStatistics:
             steps=_whole(data["steps"]),
             kernels=kernels,
             exact=bool(data["exact"]),
+            nonfinite_drift=_whole(data.get("nonfinite_drift", [])),
         )
 
 

@@ -12,7 +12,7 @@ from sondage.columns import Continuous, Fixed
 from sondage.persistence import SavedQuestion, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import polars as pl
 
@@ -228,28 +228,18 @@ def versions(answer: Answer) -> Table:
 
 def recipe(answer: Answer) -> str:
     """Write the program that gives the same draws again."""
-    used = answer.settings
     question = answer.question
     asked = question.repr if isinstance(question, SavedQuestion) else repr(question)
     columns = ",\n".join(
         f"    {name!r}: {_qualified(repr(kind))}" for name, kind in answer.space.kinds.items()
     )
-    arguments: Mapping[str, str] = {
-        "draws": repr(used.draws),
-        "chains": repr(used.chains),
-        "temperature": repr(used.temperature),
-        "kernel": _qualified(used.kernel),
-        "warmup": repr(used.warmup),
-        "thin": repr(used.thin),
-        "boundary": repr(used.boundary),
-        "seed": repr(used.seed),
-    }
-    given = "\n".join(f"    {name}={value}," for name, value in arguments.items())
+    function, arguments = answer._call()
+    given = "\n".join(f"    {name}={_qualified(value)}," for name, value in arguments.items())
     return (
         "import sondage as sd\n\n"
         f"space = sd.Space({{\n{columns},\n}})\n"
         f"question = {_qualified(asked)}\n"
-        f"answer = sd.ask(\n    question, space,\n{given}\n)"
+        f"answer = sd.{function}(\n    question, space,\n{given}\n)"
     )
 
 

@@ -1,0 +1,57 @@
+"""The rows that a user lets chains start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sondage.errors import DataError, ModelError, SamplingError
+from sondage.frames import to_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sondage._evaluation import Evaluation
+    from sondage.frames import FrameLike
+    from sondage.space import Space
+
+__all__ = ["start_rows"]
+
+
+def start_rows(
+    start: FrameLike, space: Space, evaluation: Evaluation, chains: int
+) -> NDArray[np.float64]:
+    """Check starts: one row in the space and of finite G for each chain.
+
+    Raises
+    ------
+    SamplingError
+        Names the row and what is wrong with it.
+    """
+    try:
+        rows = to_matrix(start, space.columns, what="start")
+    except DataError as error:
+        raise SamplingError(f"start cannot be used: {error}") from error
+    if len(rows) != chains:
+        raise SamplingError(f"start has {len(rows)} rows; {chains} are needed, one for each chain")
+    lower, upper = space._lower_upper()
+    inside = ((lower <= rows) & (rows <= upper)).all(axis=1)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        column = int(np.argmin((lower <= rows[row]) & (rows[row] <= upper)))
+        raise SamplingError(
+            f"row {row} of start lies outside the space: column {space.columns[column]!r} is "
+            f"{rows[row, column]} and must be in [{lower[column]}, {upper[column]}]"
+        )
+    try:
+        finite = np.isfinite(evaluation(rows))
+    except ModelError as error:
+        raise SamplingError(f"start cannot be used: {error}") from (error.__cause__ or error)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise SamplingError(
+            f"row {row} of start has no finite G: {rows[row].tolist()}; choose a row that meets "
+            "the requirements, or leave start out"
+        )
+    return rows
