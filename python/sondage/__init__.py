@@ -7,9 +7,11 @@
 'complete'
 """
 
+from sondage import decoders, posterior
 from sondage._core import build_info
 from sondage.answer import Answer, load_answer
 from sondage.ask import ask
+from sondage.custom import custom, term
 from sondage.errors import (
     DataError,
     ForeignModelWarning,
@@ -23,11 +25,22 @@ from sondage.errors import (
     SondageWarning,
     SpaceError,
 )
+from sondage.exact import Gaussian, linear_gaussian
 from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
 from sondage.models import Model, as_model, ensemble
-from sondage.questions import Question, fixed_label, near, prediction_risky, require
+from sondage.pullback import pullback
+from sondage.questions import (
+    Question,
+    fixed_label,
+    model_contrasting,
+    near,
+    parameter_sensitive,
+    prediction_risky,
+    require,
+)
 from sondage.report import Section
 from sondage.space import Categorical, Continuous, Fixed, Integer, Space
+from sondage.variational import VariationalAnswer, variational
 
 __version__: str = build_info()["version"]
 
@@ -41,6 +54,7 @@ __all__ = [
     "DataError",
     "Fixed",
     "ForeignModelWarning",
+    "Gaussian",
     "Integer",
     "InternalError",
     "Kernel",
@@ -59,14 +73,24 @@ __all__ = [
     "SondageWarning",
     "Space",
     "SpaceError",
+    "VariationalAnswer",
     "__version__",
     "as_model",
     "ask",
     "build_info",
+    "custom",
+    "decoders",
     "ensemble",
     "fixed_label",
+    "linear_gaussian",
     "load_answer",
+    "model_contrasting",
     "near",
+    "parameter_sensitive",
+    "posterior",
     "prediction_risky",
+    "pullback",
     "require",
+    "term",
+    "variational",
 ]
