@@ -10,6 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -114,6 +115,62 @@ def test_models_that_only_their_library_evaluates() -> None:
     mixed = sd.ensemble([bayes, line])
     assert not mixed.native
     np.testing.assert_allclose(mixed.proba(X), (bayes.proba(X) + line.proba(X)) / 2, atol=1e-14)
+
+
+def test_one_graph_of_all_members_is_made_when_something_needs_it() -> None:
+    line = sd.as_model(LogisticRegression().fit(X, Y))
+    members = [model for _, model in sd.posterior.gaussian(line, 0.3, 10_000, seed=0).members]
+    together = sd.ensemble(members)
+    assert together.native
+    assert "an ensemble of 10,000 models" in together.describe()
+    rows = X[:8]
+    want = np.mean([member.proba(rows) for member in members], axis=0)
+    np.testing.assert_allclose(together.proba(rows), want, rtol=1e-9)
+    assert (together.predict(rows) == want.argmax(axis=1)).all()
+    question = sd.fixed_label(together, 1)
+    want = np.mean([-np.log(member.proba(rows)[:, 1]) for member in members], axis=0)
+    np.testing.assert_allclose(question.evaluate(rows, SPACE), want, rtol=1e-9)
+    assert together._members is not None
+    assert together._members.stack is not None
+    assert "together" not in vars(together._members)
+    assert pickle.loads(pickle.dumps(together)) == together
+    few = sd.ensemble(members[:3])
+    sd.require(few, 1).evaluate(rows, SPACE)
+    assert few._members is not None
+    assert "together" in vars(few._members)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", ["one form", "two forms", "trees"])
+def test_members_that_cannot_be_stacked_are_asked_one_by_one(kind: str) -> None:
+    members = models(LogisticRegression)
+    if kind == "two forms":
+        members[1:] = [sd.as_model(fit) for fit in fits(MLPClassifier, 2, alpha=1.0, max_iter=3)]
+    if kind == "trees":
+        members = models(DecisionTreeClassifier, max_depth=3)
+    together = sd.ensemble(members, [1.0, 2.0, 5.0])
+    assert together._members is not None
+    assert (together._members.stack is not None) == (kind == "one form")
+    for model in (members[0], together):
+        want = sum(
+            share * sd.model_contrasting(member, model).evaluate(X, SPACE)
+            for share, member in together.members
+        )
+        got = sd.parameter_sensitive(model, together).evaluate(X, SPACE)
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    if kind == "two forms":
+        with pytest.raises(sd.ModelError, match="different shapes"):
+            together.score(X)
+
+
+def test_members_read_the_columns_that_the_ensemble_is_given() -> None:
+    unnamed = sd.ensemble(models(LogisticRegression))
+    named = sd.as_model(unnamed, space=SPACE)
+    wide = sd.Space({"more": sd.Continuous(0, 1), **SPACE.kinds})
+    rows = np.column_stack([np.zeros(len(X)), X])
+    for ask in (lambda model: sd.fixed_label(model, 1), lambda model: sd.require(model, 1)):
+        want = ask(unnamed).evaluate(X, SPACE)
+        np.testing.assert_array_equal(ask(named).evaluate(rows, wide), want)
 
 
 def test_models_that_do_not_agree_are_refused() -> None:

@@ -102,14 +102,20 @@ class TestSeeds:
 class TestKernels:
     def test_auto_picks_by_what_the_question_allows(self) -> None:
         class Energy:
-            def __init__(self, stepwise: bool, differentiable: bool) -> None:
+            def __init__(
+                self, stepwise: bool, differentiable: bool, averages: bool = False
+            ) -> None:
                 self.stepwise, self.differentiable = stepwise, differentiable
-                self.sloped = True
+                self.sloped, self.averages = True, averages
 
         cycle = Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
         assert choose_kernel("auto", Energy(True, False))[0] == cycle
         assert choose_kernel("auto", Energy(True, True))[0] == Conditional()
-        assert choose_kernel("auto", Energy(False, True))[0] == MALA()
+        smooth = Cycle(MALA(), RandomWalk(), repeats=[1, 6])
+        assert choose_kernel("auto", Energy(False, True))[0] == smooth
+        mixture = Mixture(MALA(), RandomWalk(), weights=[3, 1])
+        assert choose_kernel("auto", Energy(False, True, True))[0] == mixture
+        assert choose_kernel("auto", Energy(False, True), ("net",))[0] == mixture
         assert choose_kernel("auto", Energy(False, False))[0] == RandomWalk()
         assert choose_kernel(RandomWalk(0.1), Energy(True, True)) == (RandomWalk(0.1), "asked for")
         with pytest.raises(SamplingError, match="kernel='gibbs' must be"):
@@ -231,6 +237,7 @@ class FailingRun:
             "draws": np.tile(X[0], (3, 2, 1)),
             "energies": np.zeros((3, 2)),
             "nonfinite": counts,
+            "nonfinite_drift": counts,
             "seconds_warmup": 0.1,
             "seconds_sampling": 0.1,
             "steps": counts,

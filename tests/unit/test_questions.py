@@ -10,6 +10,7 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier
 
+from sondage._checks import Predicts
 from sondage.errors import DataError, ModelError, QuestionError, SpaceError
 from sondage.models import as_model
 from sondage.questions import Question, fixed_label, near, prediction_risky, require
@@ -233,7 +234,11 @@ def test_checks_are_what_valid_rows_must_fulfil() -> None:
         + -1 * fixed_label(forest, "white")
         + near(ROW)
     )
-    assert question._checks() == [(forest, "red"), (value, (1.0, 2.0)), (binary, True)]
+    assert question._checks() == [
+        Predicts(forest, "red"),
+        Predicts(value, (1.0, 2.0)),
+        Predicts(binary, True),
+    ]
     assert prediction_risky(binary)._checks() == []
 
 
