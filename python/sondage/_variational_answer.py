@@ -47,9 +47,11 @@ class VariationalAnswer(Answer):
     family : {"full", "mean_field"}
     steps : int
         How many the fit was allowed.
-    mean : ndarray of shape (free columns,)
-        Of the fitted law, in the order and the units of ``space.free``.
-    covariance : ndarray of shape (free columns, free columns)
+    columns : tuple of str
+        What the law is of: the free columns of the space, or of the latent rows of a pullback.
+    mean : ndarray of shape (columns,)
+        Of the fitted law, in the columns' units.
+    covariance : ndarray of shape (columns, columns)
     elbo : ndarray
         −E[G] + τH of the law before and after each step of the fit, in the unit of G, the
         expectation over the fixed sample that the fit uses. It rises, but where a fit begins anew
@@ -68,6 +70,7 @@ class VariationalAnswer(Answer):
 
     family: Family
     steps: int
+    columns: tuple[str, ...]
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
     elbo: NDArray[np.float64]
@@ -79,7 +82,7 @@ class VariationalAnswer(Answer):
         super().__post_init__()
         if self.family not in get_args(Family):
             raise DataError(f"family {self.family!r} must be one of {get_args(Family)}")
-        d = len(self.space.free)
+        d = len(self.columns)
         for name, shape in (("mean", (d,)), ("covariance", (d, d)), ("elbo", None)):
             array = np.asarray(getattr(self, name), dtype=np.float64).view()
             if shape is not None and array.shape != shape:
@@ -106,6 +109,7 @@ class VariationalAnswer(Answer):
         return {
             "family": self.family,
             "steps": self.steps,
+            "columns": list(self.columns),
             "mean": self.mean.tolist(),
             "covariance": self.covariance.tolist(),
             "elbo": self.elbo.tolist(),
@@ -133,15 +137,21 @@ def from_json(answer: Answer, data: Mapping[str, object]) -> VariationalAnswer:
         settings=answer.settings,
         status=answer.status,
         statistics=answer.statistics,
+        latents=answer.latents,
         family=cast("Family", data["family"]),
         steps=int(cast("int", data["steps"])),
+        columns=_names(data["columns"]),
         mean=np.array(data["mean"], dtype=np.float64),
         covariance=np.array(data["covariance"], dtype=np.float64),
         elbo=np.array(data["elbo"], dtype=np.float64),
         converged=bool(data["converged"]),
-        curved=tuple(str(name) for name in cast("list[object]", data["curved"])),
+        curved=_names(data["curved"]),
         khat=None if khat is None else float(cast("float", khat)),
     )
+
+
+def _names(values: object) -> tuple[str, ...]:
+    return tuple(str(name) for name in cast("list[object]", values))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

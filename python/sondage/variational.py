@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -10,20 +11,24 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sondage._core import build_info
+from sondage._drawn import Drawn
 from sondage._gaussian_fit import Fit, fit_gaussian, standard_sample
 from sondage._numbers import one_of, positive, whole
+from sondage._question import Term
 from sondage._recheck import recheck
 from sondage._terms import Require
 from sondage._unbounded import Coordinates, moments
 from sondage._variational_answer import Family, VariationalAnswer, pareto_khat
 from sondage.ask import _versions, seed_key
-from sondage.errors import QuestionError, SamplingError, SpaceError
+from sondage.errors import ModelError, QuestionError, SamplingError, SpaceError
 from sondage.questions import Question
 from sondage.run_statistics import RunStatistics
 from sondage.settings import Settings
 from sondage.space import Space
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from sondage._evaluation import Evaluation
@@ -53,7 +58,8 @@ def variational(
     question : Question
         G, with a gradient and finite everywhere: no `require`.
     space : Space
-        Continuous and fixed numeric columns; at least one is free.
+        Continuous and fixed numeric columns; at least one is free. With a `pullback` the law is of
+        its latent rows.
     family : {"full", "mean_field"}
         Gaussian laws with any covariance, or with independent columns.
     temperature : float
@@ -111,11 +117,12 @@ def variational(
     steps, draws = whole("steps", steps, 1), whole("draws", draws, 1)
     entropy, _ = seed_key(seed)
     space.sampleable()
-    if not space.free:
-        raise SpaceError(f"every column of the space is fixed ({space!r}); nothing can be fitted")
-    _require_smooth(question)
-
+    sampled = question._sampled(space)
+    if not sampled.free:
+        raise SpaceError(f"every column of the space is fixed ({sampled!r}); nothing can be fitted")
     target = _Target.of(question, space, temperature)
+    _require_smooth(question, target.evaluation)
+
     for_fit, for_draws = map(np.random.default_rng, np.random.SeedSequence(entropy).spawn(2))
     d = len(target.free)
     half = max(_POINTS, _POINTS_PER_COLUMN * d) // 2
@@ -123,18 +130,21 @@ def variational(
     fitted = time.monotonic()
 
     v = _drawn(target, fit, draws, for_draws)
-    rows = target.rows(v)
-    energies = target.evaluation(rows)
+    rows = target.rows(v)[np.newaxis]
+    energies = target.energies(rows[0])
     log_law = -0.5 * (np.linalg.solve(fit.factor, (v - fit.mean).T) ** 2).sum(axis=0)
     log_law -= target.coordinates.log_slope(v).sum(axis=1)
-    valid = np.zeros((1, draws), dtype=np.bool_)
-    recheck(question._parts(space, rows[np.newaxis], None), valid)
+    result = {"draws": rows, "energies": energies[np.newaxis]}
+    drawn = Drawn.before_decoding(result, target.evaluation, len(space.columns))
+    drawn = drawn.decoded(result, target.evaluation, temperature)
+    recheck(question._parts(space, drawn.draws, drawn.latents), drawn.valid)
     mean, covariance = moments(target.coordinates, fit.mean, fit.covariance)
-    names = np.array(space.free)
+    curved = target.coordinates.curved
     return VariationalAnswer(
-        draws=rows[np.newaxis],
-        energies=energies[np.newaxis],
-        valid=valid,
+        draws=drawn.draws,
+        energies=drawn.energies,
+        valid=drawn.valid,
+        latents=drawn.latents,
         space=space,
         question=question,
         settings=Settings(
@@ -168,11 +178,12 @@ def variational(
         ),
         family=family,
         steps=steps,
+        columns=tuple(sampled.free),
         mean=mean,
         covariance=covariance,
         elbo=temperature * fit.elbo,
         converged=fit.converged,
-        curved=tuple(str(name) for name in names[target.coordinates.curved]),
+        curved=tuple(name for name, bent in zip(sampled.free, curved, strict=True) if bent),
         khat=pareto_khat(-energies / temperature - log_law),
     )
 
@@ -190,24 +201,33 @@ class _Target:
 
     @classmethod
     def of(cls, question: Question, space: Space, temperature: float) -> _Target:
-        lower, upper = space._lower_upper()
+        lower, upper = question._sampled(space)._lower_upper()
         free = np.flatnonzero(lower < upper)
         curved = np.ones(len(free), dtype=np.bool_)
         coordinates = Coordinates(lower[free], upper[free], curved)
-        return cls(question._on(space), temperature, lower, free, coordinates)
+        evaluation = question._on(space, temperature)
+        return cls(evaluation, temperature, lower, free, coordinates)
 
     def rows(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Rows of the space, (n, columns)."""
+        """Rows of the sampled space, (n, columns)."""
         rows = np.tile(self.base, (len(v), 1))
         rows[:, self.free] = self.coordinates.columns(v)
         return rows
 
+    def energies(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """G of rows."""
+        with _failing():
+            return self.evaluation(rows)
+
     def density(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
-        energies = self.evaluation(self.rows(v))
+        """Give log p of coordinates, up to a constant."""
+        energies = self.energies(self.rows(v))
         return np.asarray(self.coordinates.log_slope(v).sum(axis=1) - energies / self.temperature)
 
     def gradient(self, v: NDArray[np.float64]) -> NDArray[np.float64]:
-        slopes = self.evaluation.gradient(self.rows(v))[:, self.free]
+        """Gradient of `density`."""
+        with _failing():
+            slopes = self.evaluation.gradient(self.rows(v))[:, self.free]
         if not np.isfinite(slopes).all():
             row = int(np.argmin(np.isfinite(slopes).all(axis=1)))
             raise SamplingError(
@@ -218,23 +238,30 @@ class _Target:
         return np.asarray(self.coordinates.log_slope_slope(v) - own)
 
 
-def _require_smooth(question: Question) -> None:
-    if question._decodes:
-        raise QuestionError(
-            "a question behind a decoder is sampled in its latent space, for which no law is "
-            "fitted here: use sondage.ask"
-        )
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Raise `SamplingError` where a model fails, as `ask` does."""
+    try:
+        yield
+    except ModelError as error:
+        raise SamplingError(str(error)) from (error.__cause__ or error)
+
+
+def _require_smooth(question: Question, evaluation: Evaluation) -> None:
     for _, term in question.terms:
         if isinstance(term, Require):
             raise QuestionError(
                 f"{term!r} makes G infinite, and a Gaussian law cannot keep away from where it is: "
                 "leave the requirement out, or sample with ask"
             )
-    for model in question.models:
-        if not model.differentiable:
-            raise QuestionError(
-                f"{model.name} has no gradient, which a variational answer needs; sample with ask"
-            )
+        for asked in term.sloping:
+            if not asked.differentiable:
+                name = repr(asked) if isinstance(asked, Term) else asked.name
+                raise QuestionError(
+                    f"{name} has no gradient, which a variational answer needs; sample with ask"
+                )
+    if not evaluation.energy.differentiable:
+        raise QuestionError(f"{question!r} has no gradient; sample with ask")
 
 
 def _fit(
@@ -277,7 +304,7 @@ def _clear(
 
 def _require_finite(target: _Target, sample: NDArray[np.float64]) -> None:
     """Refuse a G that is not finite around the middle of the space, where the fit starts."""
-    energies = target.evaluation(target.rows(sample))
+    energies = target.energies(target.rows(sample))
     wrong = ~np.isfinite(energies)
     if wrong.any():
         row = target.rows(sample[np.argmax(wrong)][np.newaxis])[0]

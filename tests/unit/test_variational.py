@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeClassifier
 import sondage as sd
 from sondage._gaussian_fit import fit_gaussian, standard_sample
 from sondage._unbounded import Coordinates, moments
-from sondage.errors import QuestionError
+from sondage.errors import QuestionError, SamplingError
 from sondage.persistence import fingerprint
 
 WINE = load_wine()
@@ -226,8 +226,35 @@ def test_a_function_with_gradient_is_fitted_as_a_native_model_is() -> None:
     np.testing.assert_allclose(ours.covariance, native.covariance, atol=1e-9)
 
 
-def test_decoders_are_refused() -> None:
-    space = sd.Space({"a": sd.Continuous(-9.0, 9.0), "b": sd.Continuous(-9.0, 9.0)})
-    pulled = sd.pullback(sd.near([1.0, 1.0]), (np.eye(2), np.zeros(2)), latent=space)
-    with pytest.raises(QuestionError, match=r"sondage\.ask"):
-        sd.variational(pulled, space)
+def test_behind_a_decoder_the_law_is_of_latent_rows(tmp_path: Path) -> None:
+    space = sd.Space({"a": sd.Continuous(-90.0, 90.0), "b": sd.Continuous(-90.0, 90.0)})
+    latent = sd.Space({"z": sd.Continuous(-40.0, 40.0)})
+    pulled = sd.pullback(sd.near([1.0, 1.0]), (np.array([[1.0], [2.0]]), 0.0), latent=latent)
+    found = sd.variational(pulled, space, temperature=0.5, draws=200, seed=3)
+    # (z − 1)² + (2z − 1)² is 5 (z − 3/5)² and a constant.
+    assert found.columns == ("z",)
+    np.testing.assert_allclose(found.mean, [0.6], atol=1e-9)
+    np.testing.assert_allclose(found.covariance, [[0.05]], rtol=1e-7)
+    assert found.latents is not None
+    np.testing.assert_allclose(found.draws, found.latents * [1.0, 2.0], atol=1e-12)
+    np.testing.assert_allclose(
+        found.energies, ((found.draws - 1.0) ** 2).sum(axis=2), rtol=1e-9, atol=1e-12
+    )
+    again = sd.load_answer(found.save(tmp_path / "fit.parquet"))
+    assert isinstance(again, sd.VariationalAnswer)
+    assert again.columns == ("z",)
+    assert again.latents is not None
+    assert again.latents.tobytes() == found.latents.tobytes()
+
+
+def test_functions_without_gradient_and_functions_that_fail() -> None:
+    space = sd.Space({"a": sd.Continuous(-9.0, 9.0)})
+
+    def fails(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        raise ZeroDivisionError("no such row")
+
+    with pytest.raises(QuestionError, match=r"custom\(fails\) has no gradient"):
+        sd.variational(sd.custom(fails), space)
+    with pytest.raises(SamplingError, match="ZeroDivisionError: no such row") as caught:
+        sd.variational(sd.custom(fails, fails), space)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
