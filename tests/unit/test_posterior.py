@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,8 @@ class TestLangevin:
             sd.posterior.langevin(model, X, y[1:], **OPTIONS)
         with pytest.raises(SamplingError, match="step="):
             sd.posterior.langevin(model, X, y, **(OPTIONS | {"step": 0.0}))
+        with pytest.raises(SamplingError, match=r"step=1000000\.0 is too long"):
+            sd.posterior.langevin(model, X, y, **(OPTIONS | {"step": 1e6, "thin": 10}))
         forest = sd.as_model(RandomForestClassifier(3).fit(WINE, CULTIVAR))
         with pytest.raises(ModelError, match=r"posterior\.refit"):
             sd.posterior.langevin(forest, WINE, CULTIVAR, **OPTIONS)
@@ -241,3 +244,75 @@ class TestTorch:
             slopes[0], np.concatenate([g.numpy().ravel() for g in gradient]), atol=1e-12
         )
         assert values[1] != values[0]
+
+    @pytest.mark.filterwarnings("ignore::sondage.errors.ForeignModelWarning")
+    def test_a_tied_parameter_moves_wherever_it_is_used(self) -> None:
+        torch = pytest.importorskip("torch")
+        nn = torch.nn
+        shared = nn.Linear(5, 5)
+        net = nn.Sequential(shared, nn.Tanh(), shared, nn.Linear(5, 3)).double().eval()
+        model = sd.as_model(net, output="score")
+        assert model.native
+        assert len(np.unique([id(p) for p in net.parameters()])) == 4
+        (_, moved), *_ = sd.posterior.gaussian(model, 0.1, 2, seed=0).members
+        copied = moved._source.call.module  # type: ignore[attr-defined]
+        assert copied[0] is copied[2]
+        assert np.abs(moved.score(WINE) - model.score(WINE)).max() > 1e-3
+        with torch.no_grad():
+            np.testing.assert_allclose(moved.score(WINE), copied(torch.tensor(WINE)).numpy())
+
+    @pytest.mark.parametrize("precision", ["float32", "float64"])
+    def test_losses_of_native_layers_are_torchs_own(self, precision: str) -> None:
+        torch = pytest.importorskip("torch")
+        nn, dtype = torch.nn, getattr(torch, precision)
+        torch.manual_seed(1)
+        net = nn.Sequential(
+            nn.Linear(5, 6, bias=False),
+            nn.BatchNorm1d(6),
+            nn.GELU(),
+            nn.Linear(6, 6),
+            nn.LeakyReLU(0.1),
+            nn.Linear(6, 6),
+            nn.SiLU(),
+            nn.BatchNorm1d(6, affine=False),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(6, 3),
+        )
+        net = net.to(dtype)
+        net(torch.tensor(5 * WINE, dtype=dtype))  # so that the running statistics are some
+        with torch.no_grad():
+            net[1].weight.copy_(torch.linspace(0.5, 2.0, 6))
+            net[1].bias.copy_(torch.linspace(-1.0, 1.0, 6))
+        net = net.eval()
+        model = sd.as_model(net, output="score")
+        assert model.native
+        found = Parameters.of(model)
+        # BatchNorm's scales and shifts are parameters, its running statistics are none.
+        own = np.concatenate([p.detach().double().numpy().ravel() for p in net.parameters()])
+        np.testing.assert_array_equal(found.values, own)
+        values, slopes = GraphLoss.of(found, WINE, CULTIVAR)(found.values[np.newaxis])
+        exact = copy.deepcopy(net).double()
+        loss = nn.functional.cross_entropy(exact(torch.tensor(WINE)), torch.tensor(CULTIVAR))
+        gradient = torch.autograd.grad(loss, list(exact.parameters()))
+        assert values[0] == pytest.approx(loss.item(), rel=1e-12)
+        want = np.concatenate([g.numpy().ravel() for g in gradient])
+        np.testing.assert_allclose(slopes[0], want, rtol=1e-9, atol=1e-13)
+        (_, moved), *_ = sd.posterior.gaussian(model, 0.1, 2, seed=0).members
+        changed = Parameters.of(moved).values
+        assert (changed != own).all()
+        rounded = changed.astype(precision).astype(np.float64)
+        np.testing.assert_array_equal(changed, rounded)
+
+    def test_rows_come_in_blocks(self, net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        from sondage.models import _torch_parameters
+        from sondage.models._torch_parameters import TorchParameters, losses
+
+        with pytest.warns(sd.ForeignModelWarning):
+            model = sd.as_model(net, output="score", classes=[0, 1, 2])
+        found = TorchParameters.of(model)
+        assert found is not None
+        vectors = np.stack([found.values, found.values + 0.1])
+        whole = losses(found, WINE, CULTIVAR)(vectors)
+        monkeypatch.setattr(_torch_parameters, "_ROWS", 100)
+        for parts, all_at_once in zip(losses(found, WINE, CULTIVAR)(vectors), whole, strict=True):
+            np.testing.assert_allclose(parts, all_at_once, rtol=1e-12, atol=1e-15)

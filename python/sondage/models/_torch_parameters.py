@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from sondage.models._model import Model
 
-__all__ = ["TorchParameters"]
+__all__ = ["TorchParameters", "losses"]
+
+#: Rows in one call, over all vectors: what a backward pass keeps of each may be large.
+_ROWS = 2**16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +49,13 @@ class TorchParameters:
 
     @classmethod
     def of(cls, model: Model) -> TorchParameters | None:
-        """Find the parameters; None if the model is no module with parameters of real numbers."""
+        """Find the parameters; None if the model is no module with parameters of real numbers.
+
+        A module of which the core knows every parameter by itself is left to it.
+        """
         source = model._source
-        if model.native or not isinstance(source, TorchSource):
+        known = model._native is not None and bool(model._native.fitted)
+        if known or not isinstance(source, TorchSource):
             return None
         parts = [p for _, p in source.call.module.named_parameters()]
         if not parts or not all(p.is_floating_point() for p in parts):
@@ -113,7 +120,10 @@ class TorchParameters:
         digest.update(vector.tobytes())
         return replace(
             self.model,
+            native=False,
+            differentiable=source.differentiable,
             fingerprint=digest.hexdigest(),
+            _native=None,
             _source=source,
             _foreign=Foreign.of(source),
         )
@@ -139,23 +149,33 @@ def losses(
         target, dtype=torch.int64 if classified else like.dtype, device=like.device
     )
 
-    def loss(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    def loss(
+        tensors: dict[str, torch.Tensor], x: torch.Tensor, wanted: torch.Tensor
+    ) -> torch.Tensor:
         out = cast("torch.Tensor", functional_call(module, tensors, (x,)))
         out = out[:, 0] if out.ndim == 2 and out.shape[1] == 1 else out
         if not classified:
-            return 0.5 * ((out - wanted) ** 2).mean()
+            return 0.5 * ((out - wanted) ** 2).sum()
         if out.ndim == 1:
-            return torch.nn.functional.binary_cross_entropy_with_logits(out, wanted.to(out.dtype))
-        return torch.nn.functional.cross_entropy(out, wanted)
+            return torch.nn.functional.binary_cross_entropy_with_logits(
+                out, wanted.to(out.dtype), reduction="sum"
+            )
+        return torch.nn.functional.cross_entropy(out, wanted, reduction="sum")
 
-    both = vmap(grad_and_value(loss), randomness="error")
+    both = vmap(grad_and_value(loss), in_dims=(0, None, None), randomness="error")
 
     def evaluate(
         vectors: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        slopes, values = both(parameters.tensors(vectors))
-        flat = [slopes[name].reshape(len(vectors), -1) for name, _ in module.named_parameters()]
-        gradient = torch.cat(flat, dim=1).cpu().double().numpy()
-        return values.detach().cpu().double().numpy(), np.ascontiguousarray(gradient)
+        tensors = parameters.tensors(vectors)
+        total, gradient = np.zeros(len(vectors)), np.zeros_like(vectors)
+        block = max(_ROWS // len(vectors), 1)
+        for first in range(0, len(x), block):
+            part = slice(first, first + block)
+            slopes, values = both(tensors, x[part], wanted[part])
+            flat = [slopes[name].reshape(len(vectors), -1) for name, _ in module.named_parameters()]
+            total += values.detach().cpu().double().numpy()
+            gradient += torch.cat(flat, dim=1).cpu().double().numpy()
+        return total / len(x), gradient / len(x)
 
     return evaluate

@@ -12,13 +12,14 @@ from sondage._numbers import positive, whole
 from sondage.ask import ask, seed_key
 from sondage.columns import Continuous
 from sondage.custom import custom
-from sondage.errors import DataError, ModelError
+from sondage.errors import DataError, ModelError, SamplingError
 from sondage.frames import listed, plain
 from sondage.kernels import MALA
 from sondage.models import Model, ensemble
 from sondage.models._parameters import Parameters
 from sondage.models._torch_parameters import TorchParameters, losses
 from sondage.posterior._losses import GraphLoss, Target
+from sondage.run_statistics import acceptance
 from sondage.space import Space
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ Floats: TypeAlias = "NDArray[np.float64]"
 _CHAINS = 8
 #: Half-width of the box around the fitted parameters, in units of the largest of them.
 _FAR = 1e6
+#: Steps of a chain after which it must have moved.
+_TRIALS = 20
 
 
 def langevin(
@@ -89,7 +92,7 @@ def langevin(
     DataError
         If X and y differ in length, or a label is none of the model's.
     SamplingError
-        For an argument that is not allowed.
+        For an argument that is not allowed, or a step so long that no proposal is accepted.
 
     Notes
     -----
@@ -139,6 +142,11 @@ def langevin(
         boundary="reject",
         progress=False,
     )
+    if acceptance(answer.statistics.kernels) == 0.0 and kept * thin >= _TRIALS:
+        raise SamplingError(
+            f"none of {chains * kept * thin:,} proposals was accepted: step={step} is too long at "
+            f"temperature={temperature}; try a tenth of it"
+        )
     # Draw after draw of all chains: the first models are of each.
     vectors = found.rounded(answer.draws.swapaxes(0, 1).reshape(-1, len(found.values))[:draws])
     together = ensemble(
