@@ -135,3 +135,64 @@ def test_rows_are_those_of_the_gaussian(name: str, value: float, temperature: fl
     )
     assert np.abs(whiten @ (fitted.mean - mean)).max() < 0.01
     assert np.abs(whiten @ fitted.covariance @ whiten.T - np.eye(len(mean))).max() < 0.02
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_rows_follow_the_closed_form(name: str, value: float, temperature: float) -> None:
+    """Both errors at once, straight from the data to the rows."""
+    X, y = data(name)
+    exact = sd.linear_gaussian(
+        X, y, value=value, parameter_temperature=PARAMETER_TEMPERATURE, temperature=temperature
+    )
+    reach = 10 * np.sqrt(np.diag(exact.covariance))
+    space = sd.Space(
+        {
+            f"x{j}": sd.Continuous(float(middle - far), float(middle + far))
+            for j, (middle, far) in enumerate(zip(exact.mean, reach, strict=True))
+        }
+    )
+    question = sd.fixed_label(posterior(name), value)
+    answer = sd.ask(
+        question,
+        space,
+        draws=1500,
+        chains=CHAINS,
+        temperature=temperature,
+        kernel=sd.MALA(),
+        warmup=600,
+        seed=7,
+        progress=False,
+    )
+    fitted = sd.variational(question, space, temperature=temperature, draws=500, seed=8)
+
+    # What as many independent parameters as the chains are worth would have implied.
+    drawn = posterior(name).answer
+    assert drawn is not None
+    worth = int(drawn.summary()["ess_bulk"][:-1].to_numpy().min())
+    design = np.column_stack([X, np.ones(len(X))])
+    theta = np.linalg.lstsq(design, y, rcond=None)[0]
+    spread = PARAMETER_TEMPERATURE * np.linalg.inv(design.T @ design / len(X))
+    rng = np.random.default_rng(0)
+    whiten = np.linalg.inv(np.linalg.cholesky(exact.covariance))
+    means, covariances = [], []
+    for _ in range(300):
+        samples = rng.multivariate_normal(theta, spread, size=worth)
+        precision, shifted = implied(samples[:, :-1], samples[:, -1], value)
+        means.append(whiten @ (np.linalg.solve(precision, shifted) - exact.mean))
+        covariances.append(temperature * whiten @ np.linalg.inv(precision) @ whiten.T)
+    of_mean, of_covariance = np.std(means, axis=0), np.std(covariances, axis=0)
+
+    effective = answer.summary()["ess_bulk"][:-1].to_numpy().min()
+    rows = (answer.draws.reshape(-1, X.shape[1]) - exact.mean) @ whiten.T
+    unit = np.eye(X.shape[1])
+    found = np.cov(rows.T)
+    bound = 5 * np.sqrt(of_covariance**2 + 2 / effective)
+    assert (np.abs(rows.mean(axis=0)) < 5 * np.sqrt(of_mean**2 + 1 / effective)).all()
+    assert (np.abs(found - unit) < bound).all()
+    assert (np.abs(whiten @ (fitted.mean - exact.mean)) < 5 * of_mean).all()
+    assert (np.abs(whiten @ fitted.covariance @ whiten.T - unit) < 5 * of_covariance).all()
+    # Half the covariance, or twice: what belongs to a loss without its ½.
+    for factor in (0.5, 2.0):
+        assert (np.abs(np.diag(found) - factor) > np.diag(bound)).all()
