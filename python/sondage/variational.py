@@ -101,9 +101,9 @@ def variational(
     The best Gaussian law has one mode and thin tails, and tends to be narrower than p: compare with
     `ask` on a kernel of your choice before you rely on it.
 
-    >>> import sondage as sd
-    >>> space = sd.Space({"x": sd.Continuous(-50.0, 50.0)})
-    >>> answer = sd.variational(sd.near({"x": 3.0}), space, seed=1)
+    >>> from sondage import Continuous, near
+    >>> space = Space({"x": Continuous(-50.0, 50.0)})
+    >>> answer = variational(near({"x": 3.0}), space, seed=1)
     >>> answer.mean.round(6), answer.covariance.round(6)
     (array([3.]), array([[0.5]]))
     """
