@@ -65,7 +65,7 @@ class Drawn:
         except ModelError as error:
             raise SamplingError(str(error)) from (error.__cause__ or error)
         return Drawn(
-            data.reshape(*latents.shape[:2], -1),
+            data.reshape(*latents.shape[:2], data.shape[1]),
             # What was sampled is G - τ log|det ∂φ|.
             sampled + temperature * decoding.volume(flat).reshape(sampled.shape),
             np.zeros(sampled.shape, dtype=np.bool_),

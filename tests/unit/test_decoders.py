@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 import sondage as sd
-from sondage.errors import QuestionError, SpaceError
+from sondage.errors import QuestionError, SamplingError, SpaceError
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1.0, 1.0, (200, 3))
@@ -194,6 +194,37 @@ def test_latents_are_saved(tmp_path: Path) -> None:
     assert answer.thin(2).latents.shape == (4, 20, 2)  # type: ignore[union-attr]
     direct = sd.ask(sd.fixed_label(LINE, 1), SPACE, **SMALL)
     assert direct.latents is None
+
+
+@pytest.mark.parametrize("decoder", [(MATRIX, SHIFT), affine], ids=["the core's", "Python's"])
+def test_a_run_without_draws_has_an_answer(decoder: Any, tmp_path: Path) -> None:
+    question = sd.pullback(sd.fixed_label(LINE, 1) + sd.require(TREE, 1), decoder, LATENT)
+    answer = sd.ask(question, SPACE, **SMALL | {"warmup": 10**6, "max_seconds": 0.05})
+    assert answer.status == "timed_out"
+    assert answer.latents is not None
+    assert answer.draws.shape == (4, 0, 3)
+    assert answer.latents.shape == (4, 0, 2)
+    again = sd.load_answer(answer.save(tmp_path / "answer.parquet"))
+    assert again.latents is not None
+    assert again.latents.shape == (4, 0, 2)
+
+
+def test_a_decoder_that_fails_in_warm_up_leaves_an_answer() -> None:
+    calls = 0
+
+    def fragile(z: NDArray[np.float64]) -> NDArray[np.float64]:
+        nonlocal calls
+        calls += 1
+        if calls > 30:
+            raise ArithmeticError("no more")
+        return affine(z)
+
+    question = sd.pullback(sd.fixed_label(LINE, 1), fragile, LATENT)
+    with pytest.raises(SamplingError, match="ArithmeticError: no more") as failure:
+        sd.ask(question, SPACE, **SMALL)
+    assert isinstance(failure.value.__cause__, ArithmeticError)
+    assert failure.value.answer is not None
+    assert failure.value.answer.draws.shape == (4, 0, 3)
 
 
 def test_what_does_not_fit_is_refused() -> None:
