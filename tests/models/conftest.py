@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -160,3 +161,19 @@ def adult() -> tuple[pl.DataFrame, NDArray[np.int64]]:
     frame = pl.read_csv(path)
     rich = (frame["income"] == ">50K").to_numpy().astype(np.int64)
     return frame.drop("income"), rich
+
+
+@pytest.fixture(scope="session")
+def adult_in_pandas() -> Any:
+    """Return 2000 rows of the Adult census as a frame of pandas, income among its columns."""
+    pd = pytest.importorskip("pandas")
+    path = DATA / "adult.csv.gz"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    return pd.read_csv(path, na_values="?", nrows=2000)
+
+
+@pytest.fixture
+def seeded() -> None:
+    """Start torch's random numbers anew."""
+    pytest.importorskip("torch").manual_seed(0)

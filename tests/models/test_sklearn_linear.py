@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linear_models import Data, assert_same, blocks, cancer, close, diabetes, wine
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_wine
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import (
     ARDRegression,
@@ -55,17 +56,13 @@ from sklearn.svm import LinearSVC, LinearSVR
 
 import sondage as sd
 from sondage._core import Graph
-from sondage.errors import ModelError
 from sondage.models import _registry
-from sondage.models._adapter import NotNative
 from sondage.models._features import Chain, Features, RawColumn, Step, Table
 from sondage.models._graph import GraphBuilder
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::FutureWarning"
 )
-
-Data = tuple[NDArray[np.float64], NDArray[Any]]
 
 REGRESSORS: dict[str, Callable[[], BaseEstimator]] = {
     "LinearRegression": LinearRegression,
@@ -117,20 +114,6 @@ CLASSIFIERS: dict[str, Callable[[], BaseEstimator]] = {
 }
 
 
-def wine() -> Data:
-    X, y = load_wine(return_X_y=True)
-    return scale(X), y
-
-
-def cancer() -> Data:
-    X, y = load_breast_cancer(return_X_y=True)
-    return scale(X), np.array(["malignant", "benign"])[y]
-
-
-def diabetes() -> Data:
-    return load_diabetes(return_X_y=True)
-
-
 def fico() -> Data:
     name = Path("shared/data/tabular/FICO_dataset.csv")
     path = next((p / name for p in Path(__file__).resolve().parents if (p / name).exists()), None)
@@ -142,54 +125,6 @@ def fico() -> Data:
 
 
 DATA = {"wine": wine, "cancer": cancer, "fico": fico}
-
-
-def blocks(X: NDArray[np.float64], n: int = 10_000) -> list[NDArray[np.float64]]:
-    """Rows as in training, uniform beyond their box, far away, and barely off float32's grid."""
-    rng = np.random.default_rng(7)
-    lower, spread = X.min(axis=0), np.ptp(X, axis=0)
-    near = X[rng.integers(len(X), size=500)]
-    narrow = near.astype(np.float32).astype(np.float64)
-    return [
-        X[:11_000],
-        lower - spread + 3.0 * spread * rng.random((n, X.shape[1])),
-        near * rng.choice([-1e6, 1e6, 1e12], size=(500, 1)),
-        np.nextafter(narrow, np.where(rng.random(narrow.shape) < 0.5, -np.inf, np.inf)),
-    ]
-
-
-def assert_same(estimator: Any, rows: NDArray[np.float64], tolerance: float = 1e-12) -> None:
-    """Labels are equal, numbers equal up to a share of their size over the rows."""
-    with np.errstate(over="ignore"):  # of an exponential link, at the library
-        model = sd.as_model(estimator)
-        theirs = estimator.predict(rows)
-    assert model.native
-    if not hasattr(estimator, "classes_"):
-        close(model.predict(rows), theirs, tolerance)
-        close(model.score(rows), theirs, tolerance)
-        return
-    close(model.score(rows), estimator.decision_function(rows), tolerance)
-    assert model.predict(rows).tolist() == theirs.tolist()
-    if not hasattr(estimator, "predict_proba"):
-        with pytest.raises(ModelError, match="no class probabilities"):
-            model.proba(rows)
-        return
-    proba = estimator.predict_proba(rows)
-    # A difference of logits is one of the same size in the logarithm of a probability.
-    size = max(1.0, float(np.max(np.abs(estimator.decision_function(rows)))))
-    np.testing.assert_allclose(model.proba(rows), proba, rtol=0, atol=min(1e-6, tolerance * size))
-    assert model._native is not None
-    log_proba = model._native.heads.log_proba
-    if log_proba is not None:
-        logs = model._native.values(rows, log_proba)
-        np.testing.assert_allclose(np.exp(logs), model.proba(rows), rtol=1e-12 * size, atol=1e-300)
-        assert np.isfinite(logs).all()
-
-
-def close(ours: NDArray[Any], theirs: NDArray[Any], tolerance: float) -> None:
-    assert ours.shape == theirs.shape
-    atol = tolerance * float(np.max(np.abs(theirs[np.isfinite(theirs)])))
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("data", DATA)
@@ -227,82 +162,6 @@ def test_classifiers_of_float32(make: Callable[[], BaseEstimator]) -> None:
     assert estimator.coef_.dtype == np.float32
     for rows in blocks(X, 1000):
         assert_same(estimator, rows)
-
-
-class OldLogistic(LogisticRegression):
-    """The rules of versions that have `multi_class`, on coefficients fitted by this one."""
-
-    def __init__(self, multi_class: str = "auto", solver: str = "lbfgs") -> None:
-        super().__init__(solver=solver)
-        self.multi_class = multi_class
-
-    def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        few = len(self.classes_) <= 2 or self.solver == "liblinear"
-        if self.multi_class == "ovr" or (self.multi_class == "auto" and few):
-            return self._predict_proba_lr(X)
-        z = self.decision_function(X)
-        z = np.stack([-z, z], axis=1) if z.ndim == 1 else z
-        shifted = np.exp(z - z.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)
-
-
-@pytest.mark.parametrize("setting", ["auto", "ovr", "multinomial"])
-@pytest.mark.parametrize("data", [wine, cancer])
-def test_old_rules_of_logistic_regression(setting: str, data: Callable[[], Data]) -> None:
-    X, y = data()
-    X = scale(X)
-    estimator = OldLogistic(setting).fit(X, y)
-    for rows in blocks(X, 1000):
-        assert_same(estimator, rows)
-    estimator.solver = "liblinear"
-    assert_same(estimator, X)
-
-
-def test_left_over_attribute_says_nothing() -> None:
-    X, y = wine()
-    estimator = LogisticRegression().fit(X, y)
-    estimator.multi_class = "ovr"
-    assert_same(estimator, X)
-
-
-@pytest.mark.parametrize("make", [LogisticRegression, LinearSVC, RidgeClassifier, Perceptron])
-def test_ties_between_two_classes(make: Callable[[], BaseEstimator]) -> None:
-    X = np.array([[-1.0, 0.0], [1.0, 0.0], [-1.0, 1.0], [1.0, 1.0]])
-    estimator = make().fit(X, ["a", "b", "a", "b"])
-    estimator.coef_, estimator.intercept_ = np.array([[2.0, -3.0]]), np.zeros(1)
-    rows = np.array([[0.0, 0.0], [3.0, 2.0], [3.0, np.nextafter(2.0, 3)], [3.0, 1.9]])
-    assert estimator.decision_function(rows)[:2].tolist() == [0.0, 0.0]
-    assert sd.as_model(estimator).predict(rows).tolist() == estimator.predict(rows).tolist()
-    assert sd.as_model(estimator).predict(rows).tolist() == ["a", "a", "a", "b"]
-
-
-@pytest.mark.parametrize("make", [LogisticRegression, LinearSVC, RidgeClassifier, Perceptron])
-def test_ties_between_three_classes(make: Callable[[], BaseEstimator]) -> None:
-    estimator = make().fit([[-1.0], [0.0], [1.0], [-1.1], [0.1], [1.1]], [5, 3, 9, 5, 3, 9])
-    estimator.coef_, estimator.intercept_ = np.array([[-1.0], [1.0], [1.0]]), np.zeros(3)
-    rows = np.array([[0.0], [2.0], [-2.0]])
-    assert estimator.predict(rows).tolist() == [3, 5, 3]
-    assert sd.as_model(estimator).predict(rows).tolist() == [3, 5, 3]
-
-
-@pytest.mark.parametrize("loss", ["log_loss", "modified_huber"])
-def test_equal_probabilities_where_every_class_is_refused(loss: str) -> None:
-    X, y = wine()
-    estimator = SGDClassifier(loss=loss, random_state=0).fit(X, y)
-    estimator.coef_, estimator.intercept_ = estimator.coef_.copy(), np.full(3, -1e4)
-    third = np.full((len(X), 3), 1.0 / 3.0)
-    assert np.array_equal(estimator.predict_proba(X), third)
-    assert np.array_equal(sd.as_model(estimator).proba(X), third)
-
-
-def test_no_probability_is_floored() -> None:
-    X, y = wine()
-    model = sd.as_model(LogisticRegression().fit(X, y))
-    assert model._native is not None
-    assert model._native.heads.log_proba is not None
-    logs = model._native.values(1e5 * X, model._native.heads.log_proba)
-    assert (model.proba(1e5 * X) == 0.0).any()
-    assert np.isfinite(logs).all()
 
 
 def test_sparse_coefficients() -> None:
@@ -348,53 +207,11 @@ def test_models_survive_pickling() -> None:
     assert np.array_equal(again.proba(X), model.proba(X))
 
 
-@pytest.mark.parametrize(
-    "make",
-    [LinearRegression, Ridge, PoissonRegressor, LogisticRegression, SGDClassifier, LinearSVC],
-)
-def test_unfitted_models_are_refused(make: Callable[[], BaseEstimator]) -> None:
-    with pytest.raises(ModelError, match="not fitted"):
-        sd.as_model(make())
-
-
-@pytest.mark.parametrize("make", [LinearRegression, Ridge, Lasso, Lars])
-def test_several_targets_are_refused(make: Callable[[], BaseEstimator]) -> None:
-    X, y = diabetes()
-    with pytest.raises(ModelError, match=r"2 targets"):
-        sd.as_model(make().fit(X, np.stack([y, -y], axis=1)))
-
-
 def test_one_target_in_a_column() -> None:
     X, y = diabetes()
     estimator = LinearRegression().fit(X, y[:, None])
     assert estimator.predict(X).shape == (len(X), 1)
     close(sd.as_model(estimator).score(X), estimator.predict(X)[:, 0], 1e-13)
-
-
-def test_several_labels_are_refused() -> None:
-    X, y = wine()
-    with pytest.raises(ModelError, match="3 labels to a row"):
-        sd.as_model(RidgeClassifier().fit(X, np.eye(3)[y]))
-
-
-def test_one_class_is_refused() -> None:
-    X, y = wine()
-    with pytest.raises(ModelError, match="one class, 1"):
-        sd.as_model(RidgeClassifier().fit(X, np.ones(len(y), dtype=np.int64)))
-
-
-def test_unknown_links_are_the_librarys() -> None:
-    X, y = diabetes()
-    estimator = PoissonRegressor().fit(X, y)
-
-    class OtherLink:
-        inverse = staticmethod(np.square)
-
-    estimator._base_loss.link = OtherLink()
-    builder = GraphBuilder(X.shape[1])
-    features = Features.of([RawColumn()] * X.shape[1])
-    with pytest.raises(NotNative, match="OtherLink"):
-        _registry.build(estimator, builder, features)
 
 
 @st.composite
