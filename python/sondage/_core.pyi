@@ -156,6 +156,8 @@ class Energy:
         ] = ...,
         decoder: tuple[Graph, int] | None = None,
         decoded: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+        kinds: NDArray[np.uint8] | None = None,
+        lookups: list[tuple[int, float, NDArray[np.float64]]] = ...,
     ) -> Self: ...
     def evaluate(
         self, rows: NDArray[np.float64], outputs: NDArray[np.float64] | None = None
@@ -173,6 +175,8 @@ class Energy:
     def stepwise(self) -> bool: ...
     @property
     def differentiable(self) -> bool: ...
+    @property
+    def drawn(self) -> list[int]: ...
     @property
     def sloped(self) -> bool: ...
     @property

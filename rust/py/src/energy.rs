@@ -9,7 +9,7 @@ use numpy::{
 use pyo3::prelude::*;
 use sondage_core::error::Error;
 use sondage_core::question;
-use sondage_core::space::Bounds;
+use sondage_core::space::{Bounds, Kind, Lookup};
 
 use crate::arrays::{indices, rows, vector};
 use crate::errors::to_python;
@@ -131,7 +131,7 @@ pub(crate) struct Energy {
 #[pymethods]
 impl Energy {
     #[new]
-    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None))]
+    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None, kinds=None, lookups=vec![]))]
     #[allow(clippy::too_many_arguments, clippy::type_complexity)]
     fn new(
         py: Python<'_>,
@@ -144,8 +144,15 @@ impl Energy {
         means: Vec<(f64, PyRef<'_, Stack>, PyReadonlyArray1<'_, i64>, usize, Option<(usize, usize)>, Loss)>,
         decoder: Option<(PyRef<'_, Graph>, usize)>,
         decoded: Option<(PyReadonlyArray1<'_, f64>, PyReadonlyArray1<'_, f64>)>,
+        kinds: Option<PyReadonlyArray1<'_, u8>>,
+        lookups: Vec<(usize, f64, PyReadonlyArray1<'_, f64>)>,
     ) -> PyResult<Self> {
         let failed = |error| to_python(py, &error);
+        let mut bounds = Bounds::new(vector(&lower)?, vector(&upper)?).map_err(failed)?;
+        if let Some(kinds) = kinds {
+            let kinds = kinds.as_slice()?.iter().map(|&code| kind(code)).collect::<Result<_, _>>();
+            bounds = kinds.and_then(|kinds| bounds.with_kinds(kinds)).map_err(failed)?;
+        }
         let decoder = match (decoder, decoded) {
             (Some((graph, node)), Some((lower, upper))) => Some(
                 question::Decoder::new(graph.inner.clone(), node, vector(&lower)?, vector(&upper)?)
@@ -154,8 +161,12 @@ impl Energy {
             _ => None,
         };
         let parts = question::Parts {
-            bounds: Bounds::new(vector(&lower)?, vector(&upper)?).map_err(failed)?,
+            bounds,
             decoder,
+            lookups: lookups
+                .into_iter()
+                .map(|(column, first, values)| Lookup::new(column, first, vector(&values)?).map_err(failed))
+                .collect::<PyResult<_>>()?,
             models: models.iter().map(|model| model.inner.clone()).collect(),
             columns: columns.iter().map(|columns| indices(py, columns)).collect::<PyResult<_>>()?,
             terms: terms
@@ -249,6 +260,12 @@ impl Energy {
         self.inner.stepwise()
     }
 
+    /// Columns of the sampled rows that `Conditional` draws.
+    #[getter]
+    fn drawn(&self) -> Vec<usize> {
+        (0..self.inner.bounds().len()).filter(|&d| self.inner.draws(d)).collect()
+    }
+
     #[getter]
     fn sloped(&self) -> bool {
         self.inner.sloped()
@@ -263,6 +280,15 @@ impl Energy {
     #[getter]
     fn differentiable(&self) -> bool {
         self.inner.differentiable()
+    }
+}
+
+fn kind(code: u8) -> Result<Kind, Error> {
+    match code {
+        0 => Ok(Kind::Continuous),
+        1 => Ok(Kind::Integer),
+        2 => Ok(Kind::Level),
+        _ => Err(Error::Space(format!("there is no kind of column with the number {code}"))),
     }
 }
 

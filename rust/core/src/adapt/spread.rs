@@ -1,7 +1,7 @@
 //! Scales of columns by the spread of the chain itself.
 
 use crate::simd::{LANES, Lanes};
-use crate::space::Bounds;
+use crate::space::{Bounds, Kind};
 
 /// Scale of every column in every chain: the width of the box at first, then the spread of the chain's
 /// own warm-up (in units in which a uniform column has its width).
@@ -62,9 +62,11 @@ impl Spread {
     pub(crate) fn jumps(&self, bounds: &Bounds, from: &[Lanes<f64>], to: &[Lanes<f64>]) -> Lanes<f64> {
         let mut sum = Lanes::splat(0.0);
         for &d in bounds.free() {
+            // Levels have no distances: another one is as far as can be.
+            let level = bounds.kind(d) == Kind::Level;
             for lane in 0..LANES {
                 let jump = (to[d][lane] - from[d][lane]) / bounds.width(d);
-                sum[lane] += jump * jump;
+                sum[lane] += if level { f64::from(u8::from(jump != 0.0)) } else { jump * jump };
             }
         }
         sum

@@ -12,7 +12,7 @@ pub(super) fn add(
     out: &mut [Lanes<f64>],
 ) {
     let d = x.len();
-    let free = energy.bounds().free();
+    let free = energy.bounds().continuous();
     let n = directions.len() / d;
     let mut at = std::mem::take(&mut workspace.drift.rows);
     at.clear();

@@ -8,7 +8,7 @@ use crate::adapt::Phase;
 use crate::drift::Drift;
 use crate::error::Result;
 use crate::kernel::{Mover, Reply, Request, Schedule, Spec, State, Streams, Target};
-use crate::question::{Energy, Workspace};
+use crate::question::{Energy, Workspace, settle};
 use crate::simd::{LANES, Lanes};
 
 pub(super) struct Block {
@@ -246,7 +246,9 @@ fn make_move(
                     energy.begin_sweep(&state.x, scratch.swept == Some(state.version), workspace);
                 }
                 energy.slice(column, &state.x, workspace, &mut scratch.energies);
-                let reply = Reply::Slice { first: &workspace.slice.first, energies: &scratch.energies };
+                let nonfinite = settle(&mut scratch.energies);
+                let (first, energies) = (&workspace.slice.first, &scratch.energies);
+                let reply = Reply::Slice { first, energies, nonfinite };
                 mover.tell(target, phase, state, reply, streams);
                 if let Mover::Conditional(kernel) = mover {
                     energy.commit(column, &state.x[column], kernel.chosen(), workspace);

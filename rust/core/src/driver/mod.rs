@@ -12,7 +12,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
 use crate::kernel::{Spec, Target};
-use crate::question::{ColumnMeasure, Energy};
+use crate::question::Energy;
 use crate::simd::LANES;
 use crate::space::Boundary;
 use block::Block;
@@ -101,13 +101,14 @@ impl Run {
         if bounds.free().is_empty() {
             return Err(Error::Space("every column is fixed: there is nothing to sample".into()));
         }
+        if let Some(column) = spec.leaves(&energy) {
+            return Err(Error::Sampling(format!(
+                "{} does not move column {column}: beside it in a Cycle, RandomWalk() moves every column",
+                spec.name()
+            )));
+        }
         let measures = if spec.movers().contains(&Spec::Conditional) {
-            (0..bounds.len())
-                .map(|d| {
-                    let cuts = energy.forest().cuts(d);
-                    ColumnMeasure::new(d, &bounds, cuts, energy.localizers(), settings.temperature)
-                })
-                .collect()
+            energy.drawn(settings.temperature)
         } else {
             Vec::new()
         };

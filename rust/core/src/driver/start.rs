@@ -4,7 +4,7 @@ use super::Settings;
 use super::block::lanes_of;
 use crate::error::{Error, Result};
 use crate::kernel::{State, Target};
-use crate::question::{ColumnMeasure, Energy, Loss, Parts, Term, Workspace};
+use crate::question::{Energy, Loss, Parts, Term, Workspace};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, math};
 
@@ -64,9 +64,9 @@ impl Search {
         for (lane, chain) in lanes_of(n).enumerate() {
             for (column, x) in search.candidate.iter_mut().enumerate() {
                 let value = start[(first + chain) * d + column];
-                if !(bounds.lower(column) <= value && value <= bounds.upper(column)) {
+                if !bounds.holds(column, value) {
                     return Err(Error::Sampling(format!(
-                        "start of chain {} has {value} in column {column}, outside [{}, {}]",
+                        "start of chain {} has {value} in column {column}, not one of its values in [{}, {}]",
                         first + chain,
                         bounds.lower(column),
                         bounds.upper(column)
@@ -115,7 +115,7 @@ impl Search {
         let bounds = &target.bounds;
         for lane in 0..LANES {
             for &d in bounds.free() {
-                self.candidate[d][lane] = bounds.lower(d) + self.streams[lane].uniform() * bounds.width(d);
+                self.candidate[d][lane] = bounds.uniform(d, &mut self.streams[lane]);
             }
         }
     }
@@ -172,7 +172,7 @@ pub(super) fn find_start(
         return search.finish("");
     }
     let Search { streams, candidate, x, energy: g, found, .. } = &mut search;
-    guided(energy, target, streams, workspace, candidate, |candidate, energies| {
+    guided(energy, streams, workspace, candidate, |candidate, energies| {
         take(x, g, found, candidate, energies);
         found.iter().all(|&f| f)
     })?;
@@ -203,28 +203,26 @@ fn take(
 /// Conditional sweeps on a graded version of the requirements, cooling down, until `done` says so.
 fn guided(
     energy: &Energy,
-    target: &Target,
     streams: &mut [Stream; LANES],
     workspace: &mut Workspace,
     x: &mut [Lanes<f64>],
     mut done: impl FnMut(&[Lanes<f64>], &Lanes<f64>) -> bool,
 ) -> Result<()> {
     let guide = energy.graded()?;
-    let bounds = &target.bounds;
-    let measures: Vec<ColumnMeasure> =
-        (0..bounds.len()).map(|d| ColumnMeasure::new(d, bounds, guide.forest().cuts(d), &[], 1.0)).collect();
+    let measures = guide.drawn(1.0);
     let mut scratch = Workspace::default();
     let mut energies = Vec::new();
     for sweep in 0..SWEEPS {
         let temperature = math::exp1(-9.0 * sweep as f64 / SWEEPS as f64);
         guide.begin_sweep(x, sweep > 0, &mut scratch);
-        for &d in bounds.free() {
+        for (d, measure) in &measures {
+            let d = *d;
             guide.slice(d, x, &mut scratch, &mut energies);
             let first = &scratch.slice.first;
             let mut chosen = Lanes::splat(0);
             for lane in 0..LANES {
                 let least = energies.iter().map(|g| g[lane]).fold(f64::INFINITY, f64::min);
-                let masses = measures[d].masses();
+                let masses = measure.masses();
                 let weight =
                     |e: usize, i: usize| masses[i] * math::exp1((least - energies[e][lane]) / temperature);
                 let intervals = || {
@@ -240,7 +238,7 @@ fn guided(
                     left -= weight(e, i);
                 }
                 chosen[lane] = at.0 as u64;
-                x[d][lane] = measures[d].draw(at.1, &mut streams[lane]);
+                x[d][lane] = measure.draw(at.1, &mut streams[lane]);
             }
             guide.commit(d, &x[d], &chosen, &mut scratch);
         }

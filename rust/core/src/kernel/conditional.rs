@@ -9,7 +9,7 @@ use crate::simd::{LANES, Lanes, Op, Simd, dispatch, math};
 
 #[derive(Clone, Debug)]
 pub struct Conditional {
-    /// Position in the free columns of the one that is drawn next.
+    /// Position in the target's measures of the column that is drawn next.
     next: usize,
     swept: bool,
     /// The stretch that each chain chose in the last slice.
@@ -42,8 +42,8 @@ impl Conditional {
             self.next = 0;
             return Request::Done;
         }
-        match target.bounds.free().get(self.next) {
-            Some(&column) => Request::Slice { column, first: self.next == 0 },
+        match target.measures.get(self.next) {
+            Some(&(column, _)) => Request::Slice { column, first: self.next == 0 },
             None => Request::SweepEnergy,
         }
     }
@@ -57,9 +57,11 @@ impl Conditional {
         streams: &mut Streams,
     ) {
         match reply {
-            Reply::Slice { first, energies } => {
-                let column = target.bounds.free()[self.next];
-                self.draw(target, column, state, first, energies, &mut streams.propose);
+            Reply::Slice { first, energies, nonfinite } => {
+                for (count, bad) in self.tally.nonfinite.0.iter_mut().zip(nonfinite.0) {
+                    *count += bad;
+                }
+                self.draw(target, state, first, energies, &mut streams.propose);
                 self.next += 1;
             }
             Reply::Energy(energy) => {
@@ -77,13 +79,12 @@ impl Conditional {
     fn draw(
         &mut self,
         target: &Target,
-        column: usize,
         state: &mut State,
         first: &[u32],
         energies: &[Lanes<f64>],
         streams: &mut [Stream; LANES],
     ) {
-        let measure = &target.measures[column];
+        let (column, measure) = &target.measures[self.next];
         let u = Lanes(std::array::from_fn(|lane| streams[lane].uniform()));
         let pick = Pick {
             first,
@@ -100,7 +101,7 @@ impl Conditional {
             let (from, to) = (first[stretch] as usize, first[stretch + 1] as usize);
             let before = |i: &usize| self.cumulative[*i][lane] <= self.aim[lane];
             let interval = (from..to - 1).find(|i| !before(i)).unwrap_or(to - 1);
-            state.x[column][lane] = measure.draw(interval, stream);
+            state.x[*column][lane] = measure.draw(interval, stream);
         }
     }
 }

@@ -69,7 +69,7 @@ impl Op for Propose<'_> {
         let mut outside = [false; LANES];
         let share = if mutant::is(Fault::HalveNoise) { 0.5 } else { 1.0 };
         let sd = s.load(&Lanes(law.variance.0.map(|variance| (share * variance).sqrt())));
-        for &d in law.bounds.free() {
+        for &d in law.bounds.continuous() {
             let (lower, upper) = (law.bounds.lower(d), law.bounds.upper(d));
             let step = s.mul(s.mul(sd, s.load(&law.unit[d])), s.load(&noise[d]));
             let y = s.add(law.mean(s, d, &x[d], &drift[d]), step);
@@ -103,7 +103,7 @@ impl Op for LogDensity<'_> {
         let folds = law.boundary == Boundary::Reflect && !mutant::is(Fault::ForgetFold);
         let (mut log, mut factor) = (s.splat(0.0), s.splat(1.0));
         let mut shares = Shares::default();
-        for (i, &d) in law.bounds.free().iter().enumerate() {
+        for (i, &d) in law.bounds.continuous().iter().enumerate() {
             let unit = s.load(&law.unit[d]);
             let variance = s.mul(s.load(law.variance), s.mul(unit, unit));
             let (mean, y) = (law.mean(s, d, &from[d], &drift[d]), s.load(&to[d]));

@@ -48,7 +48,7 @@ enum Stage {
 
 impl Mala {
     pub(super) fn new(fixed: Option<f64>, drift: Drift, precondition: bool, target: &Target) -> Self {
-        let (n, free) = (target.bounds.len(), target.bounds.free());
+        let (n, moved) = (target.bounds.len(), target.bounds.continuous());
         let directions = match drift {
             Drift::Smoothed { directions, .. } => directions * n,
             _ => 0,
@@ -57,7 +57,7 @@ impl Mala {
             fixed,
             drift,
             precondition,
-            mean_width: free.iter().map(|&d| target.bounds.width(d)).sum::<f64>() / free.len().max(1) as f64,
+            mean_width: moved.iter().map(|&d| target.bounds.width(d)).sum::<f64>() / moved.len().max(1) as f64,
             adaptation: Adaptation::new(
                 fixed.map(|step| (2.0 * step * target.temperature).sqrt()),
                 // A long step against a gradient leads nowhere.
@@ -110,7 +110,7 @@ impl Mala {
             self.variance[lane] = 2.0 * self.step[lane] * target.temperature;
         }
         let by_spread = self.scale.iter().any(|scale| scale.by_spread);
-        for &d in target.bounds.free() {
+        for &d in target.bounds.continuous() {
             let plain = match (self.precondition, self.fixed) {
                 (true, _) => target.bounds.width(d),
                 (false, Some(_)) => 1.0,
@@ -181,11 +181,14 @@ impl Mala {
 
     fn propose(&mut self, target: &Target, state: &State, streams: &mut Streams) -> Request {
         for (lane, stream) in streams.propose.iter_mut().enumerate() {
-            for &d in target.bounds.free() {
+            for &d in target.bounds.continuous() {
                 self.noise[d][lane] = stream.normal();
             }
         }
         let mut proposal = std::mem::take(&mut self.proposal);
+        if target.bounds.continuous().len() < target.bounds.free().len() {
+            proposal.copy_from_slice(&state.x);
+        }
         self.outside = self.law(target).propose(&state.x, &self.here, &self.noise, &mut proposal);
         self.proposal = proposal;
         self.stage = Stage::Proposed;
@@ -262,7 +265,7 @@ impl Mala {
     fn draw_directions(&mut self, target: &Target, streams: &mut Streams) {
         let n = target.bounds.len();
         for direction in self.directions.chunks_exact_mut(n) {
-            for &d in target.bounds.free() {
+            for &d in target.bounds.continuous() {
                 for (lane, stream) in streams.noise.iter_mut().enumerate() {
                     direction[d][lane] = stream.normal();
                 }
@@ -272,7 +275,7 @@ impl Mala {
 
     /// The given fraction of each width, or a fraction of the spread.
     fn set_sigma(&mut self, target: &Target) {
-        for &d in target.bounds.free() {
+        for &d in target.bounds.continuous() {
             for lane in 0..LANES {
                 self.sigma[d][lane] = match self.drift.sigma() {
                     Some(sigma) => sigma * target.bounds.width(d),

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::question::{ColumnMeasure, Energy};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Boundary, Bounds};
+use crate::space::{Boundary, Bounds, Kind};
 
 pub use conditional::Conditional;
 pub use mala::Mala;
@@ -84,6 +84,11 @@ impl Spec {
                          MALA() where the model has a gradient"
                             .into(),
                     )),
+                    Drift::ClosedForm { .. } if energy.mixed() => Err(Error::Sampling(
+                        "MALA(drift=\"closed_form\") smooths trees in continuous columns, and some columns of this \
+                         space that move are integers or categories: use Conditional(), or MALA with another drift"
+                            .into(),
+                    )),
                     Drift::ClosedForm { .. } if energy.decodes() => Err(Error::Sampling(
                         "MALA(drift=\"closed_form\") smooths trees in the columns that are sampled, and a \
                          decoder stands between: use drift=Smoothed(), MALA() or RandomWalk()"
@@ -100,11 +105,13 @@ impl Spec {
                  evaluated by its own library, which gives no more; use RandomWalk()"
                     .into(),
             )),
-            Spec::Conditional if !energy.stepwise() => Err(Error::Sampling(
-                "Conditional() needs a question that is a step function of each column plus near(...) terms \
-                 with positive weights; use RandomWalk()"
-                    .into(),
-            )),
+            Spec::Conditional if !energy.bounds().free().iter().any(|&d| energy.draws(d)) => {
+                Err(Error::Sampling(
+                    "Conditional() needs a question that is a step function of each column plus near(...) terms \
+                     with positive weights, or columns of few values; use RandomWalk()"
+                        .into(),
+                ))
+            }
             Spec::Conditional => Ok(()),
             Spec::Cycle { kernels, repeats } => {
                 if kernels.is_empty() || kernels.len() != repeats.len() || repeats.contains(&0) {
@@ -127,6 +134,20 @@ impl Spec {
                 kernels.iter().try_for_each(|k| k.check(energy))
             }
         }
+    }
+
+    /// The first column that moves in the space and not by this kernel.
+    pub fn leaves(&self, energy: &Energy) -> Option<usize> {
+        let (bounds, movers) = (energy.bounds(), self.movers());
+        let moved = |d: usize| {
+            movers.iter().any(|mover| match mover {
+                Spec::RandomWalk { .. } => true,
+                Spec::Mala { .. } => bounds.kind(d) == Kind::Continuous,
+                Spec::Conditional => energy.draws(d),
+                Spec::Mixture { .. } | Spec::Cycle { .. } => false,
+            })
+        };
+        bounds.free().iter().copied().find(|&d| !moved(d))
     }
 
     /// Whether a step needs nothing but energies and gradients of one row after another, so that all chains can
@@ -164,8 +185,8 @@ pub struct Target {
     pub bounds: Bounds,
     pub temperature: f64,
     pub boundary: Boundary,
-    /// One per column, for conditional draws; empty when no kernel of the run needs them.
-    pub measures: Vec<ColumnMeasure>,
+    /// The columns that conditional draws go through, in order; empty when no kernel of the run needs them.
+    pub measures: Vec<(usize, ColumnMeasure)>,
     pub level: Level,
 }
 
@@ -216,10 +237,12 @@ pub enum Reply<'a> {
     Energy(Lanes<f64>),
     Drift(&'a [Lanes<f64>]),
     EnergyAndDrift(Lanes<f64>, &'a [Lanes<f64>]),
-    /// `first` are the ranks of cuts where stretches begin (see `model::tree::Slice`).
+    /// `first` are the ranks of cuts where stretches begin (see `model::tree::Slice`); `nonfinite` counts energies
+    /// that were NaN or −∞ and stand as +∞.
     Slice {
         first: &'a [u32],
         energies: &'a [Lanes<f64>],
+        nonfinite: Lanes<u64>,
     },
 }
 

@@ -5,6 +5,7 @@ use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::{Adaptation, Phase};
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
+use crate::space::Kind;
 
 /// Share of an adapted walk's steps that are of any length: rings and islands need a long jump now and then.
 const RARE: f64 = 0.25;
@@ -56,17 +57,30 @@ impl RandomWalk {
             let scale = self.adaptation.choose(lane, rng);
             for &d in bounds.free() {
                 let unit = if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
-                self.proposal[d][lane] = state.x[d][lane] + scale.factor * unit * rng.normal();
+                let x = state.x[d][lane];
+                self.proposal[d][lane] = match bounds.kind(d) {
+                    Kind::Continuous => x + scale.factor * unit * rng.normal(),
+                    // A walk on the real numbers that round to a column's whole numbers, from any of those that
+                    // round to x: as likely from y to x as from x to y.
+                    Kind::Integer => x + (rng.uniform() - 0.5) + scale.factor * unit.max(1.0) * rng.normal(),
+                    Kind::Level if rng.uniform() < scale.factor => bounds.uniform(d, rng),
+                    Kind::Level => x,
+                };
             }
         }
         for &d in bounds.free() {
-            let (lower, upper) = (bounds.lower(d), bounds.upper(d));
+            let half = if bounds.kind(d) == Kind::Continuous { 0.0 } else { 0.5 };
+            let (lower, upper) = (bounds.lower(d) - half, bounds.upper(d) + half);
             for lane in 0..LANES {
                 let y = &mut self.proposal[d][lane];
                 // A folded random walk has a symmetric density: q cancels.
                 let inside = target.boundary.bring_inside(*y, lower, upper);
                 self.outside[lane] |= inside.is_none();
                 *y = inside.unwrap_or(state.x[d][lane]);
+                if half > 0.0 {
+                    // Plus zero: no value is −0.
+                    *y = y.round().clamp(bounds.lower(d), bounds.upper(d)) + 0.0;
+                }
             }
         }
         Request::Energy

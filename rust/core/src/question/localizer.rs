@@ -1,7 +1,8 @@
-//! `weight · Σ_d w_d |x_d - a_d|^power`: keeps an answer near a row.
+//! `weight · Σ_d w_d |x_d - a_d|^power`, in columns of levels `1[x_d ≠ a_d]`: keeps an answer near a row.
 
 use crate::error::{Error, Result};
 use crate::simd::{Lanes, Simd};
+use crate::space::Kind;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Localizer {
@@ -9,6 +10,7 @@ pub struct Localizer {
     power: u32,
     anchor: Vec<f64>,
     column_weights: Vec<f64>,
+    kinds: Vec<Kind>,
 }
 
 impl Localizer {
@@ -32,7 +34,16 @@ impl Localizer {
         if !column_weights.iter().all(|w| w.is_finite() && *w >= 0.0) {
             return Err(Error::Question("the weights of columns must be finite and not negative".into()));
         }
-        Ok(Self { weight, power, anchor, column_weights })
+        let kinds = vec![Kind::Continuous; anchor.len()];
+        Ok(Self { weight, power, anchor, column_weights, kinds })
+    }
+
+    /// The same on columns of these kinds, of which the first are those that it has.
+    pub(super) fn on(mut self, kinds: &[Kind]) -> Self {
+        self.anchor.resize(kinds.len(), 0.0);
+        self.column_weights.resize(kinds.len(), 0.0);
+        self.kinds = kinds.to_vec();
+        self
     }
 
     pub fn n_columns(&self) -> usize {
@@ -52,6 +63,17 @@ impl Localizer {
         self.anchor[column]
     }
 
+    /// The part of one column at one value.
+    pub(crate) fn part(&self, column: usize, x: f64) -> f64 {
+        let r = (x - self.anchor[column]).abs();
+        let distance = match (self.kinds[column], self.power) {
+            (Kind::Level, _) => f64::from(u8::from(r > 0.0)),
+            (_, 2) => r * r,
+            _ => r,
+        };
+        self.coefficient(column) * distance
+    }
+
     #[inline(always)]
     pub(crate) fn value<S: Simd>(&self, s: S, x: &[Lanes<f64>]) -> S::F {
         let mut sum = s.splat(0.0);
@@ -59,7 +81,11 @@ impl Localizer {
             let coefficient = self.coefficient(d);
             if coefficient != 0.0 {
                 let r = s.abs(s.sub(s.load(x), s.splat(self.anchor[d])));
-                let r = if self.power == 2 { s.mul(r, r) } else { r };
+                let r = match (self.kinds[d], self.power) {
+                    (Kind::Level, _) => s.select(s.lt(s.splat(0.0), r), s.splat(1.0), s.splat(0.0)),
+                    (_, 2) => s.mul(r, r),
+                    _ => r,
+                };
                 sum = s.add(sum, s.mul(s.splat(coefficient), r));
             }
         }
@@ -69,7 +95,9 @@ impl Localizer {
     pub(crate) fn slope(&self, column: usize, x: f64) -> f64 {
         let r = x - self.anchor[column];
         let coefficient = self.coefficient(column);
-        if self.power == 2 {
+        if self.kinds[column] == Kind::Level {
+            0.0
+        } else if self.power == 2 {
             2.0 * coefficient * r
         } else if r == 0.0 {
             0.0

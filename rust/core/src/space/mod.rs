@@ -1,23 +1,44 @@
-//! Where an answer may lie: bounds of the columns and what happens to a proposal beyond them.
+//! Where an answer may lie: kinds and bounds of the columns, and what happens to a proposal beyond them.
 
 mod boundary;
 mod folded;
+mod lookup;
 
 pub use boundary::{Boundary, fold};
 pub use folded::log_folded_normal;
 pub(crate) use folded::{LOST, MOST, Narrow, images, narrow};
+pub use lookup::Lookup;
 
 use crate::error::{Error, Result};
+use crate::rng::Stream;
 
-/// Lower and upper bound of every column; a fixed column has both at its value.
+/// What the values of a column are. The base measure is Lebesgue's on continuous columns and counts on the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Kind {
+    #[default]
+    Continuous,
+    /// Whole numbers, in order.
+    Integer,
+    /// Codes 0, 1, … of categories, without order.
+    Level,
+}
+
+/// Kind, lower and upper bound of every column; a fixed column has both bounds at its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounds {
     lower: Vec<f64>,
     upper: Vec<f64>,
+    kinds: Vec<Kind>,
     free: Vec<usize>,
+    continuous: Vec<usize>,
 }
 
+/// Whole numbers beyond this are too coarse to count with.
+const WHOLE_END: f64 = (1_u64 << 52) as f64;
+
 impl Bounds {
+    /// Of continuous columns.
+    ///
     /// # Errors
     /// [`Error::Space`] for bounds that are not finite or upside down.
     pub fn new(lower: Vec<f64>, upper: Vec<f64>) -> Result<Self> {
@@ -29,8 +50,66 @@ impl Bounds {
                 return Err(Error::Space(format!("column {d} has bounds ({lo}, {hi}): finite, lower first")));
             }
         }
-        let free = (0..lower.len()).filter(|&d| lower[d] < upper[d]).collect();
-        Ok(Self { lower, upper, free })
+        let free: Vec<usize> = (0..lower.len()).filter(|&d| lower[d] < upper[d]).collect();
+        let kinds = vec![Kind::Continuous; lower.len()];
+        Ok(Self { lower, upper, kinds, continuous: free.clone(), free })
+    }
+
+    /// The same columns, of these kinds.
+    ///
+    /// # Errors
+    /// [`Error::Space`] where there is not a kind per column, or bounds of integers or codes are not whole.
+    pub fn with_kinds(mut self, kinds: Vec<Kind>) -> Result<Self> {
+        if kinds.len() != self.len() {
+            return Err(Error::Space(format!("{} kinds for {} columns", kinds.len(), self.len())));
+        }
+        for &d in &self.free {
+            let (lower, upper) = (self.lower[d], self.upper[d]);
+            let whole = |x: f64| x.fract() == 0.0 && x.abs() < WHOLE_END;
+            if kinds[d] != Kind::Continuous && !(whole(lower) && whole(upper))
+                || kinds[d] == Kind::Level && lower != 0.0
+            {
+                return Err(Error::Space(format!(
+                    "column {d} has bounds ({lower}, {upper}): whole numbers, and from 0 for codes"
+                )));
+            }
+        }
+        self.continuous = self.free.iter().copied().filter(|&d| kinds[d] == Kind::Continuous).collect();
+        self.kinds = kinds;
+        Ok(self)
+    }
+
+    pub fn kind(&self, column: usize) -> Kind {
+        self.kinds[column]
+    }
+
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// Columns that move and are continuous.
+    pub fn continuous(&self) -> &[usize] {
+        &self.continuous
+    }
+
+    /// How many values an integer or level column has.
+    pub fn count(&self, column: usize) -> usize {
+        (self.width(column) as usize).saturating_add(1)
+    }
+
+    /// Whether a column can hold a value.
+    pub fn holds(&self, column: usize, x: f64) -> bool {
+        let inside = self.lower[column] <= x && x <= self.upper[column];
+        inside && (self.kinds[column] == Kind::Continuous || x.fract() == 0.0)
+    }
+
+    /// A draw from the base measure of a column.
+    pub(crate) fn uniform(&self, column: usize, rng: &mut Stream) -> f64 {
+        let (lower, width) = (self.lower[column], self.width(column));
+        match self.kinds[column] {
+            Kind::Continuous => lower + rng.uniform() * width,
+            Kind::Integer | Kind::Level => lower + (rng.uniform() * (width + 1.0)).floor().min(width),
+        }
     }
 
     pub fn len(&self) -> usize {

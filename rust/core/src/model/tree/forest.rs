@@ -33,6 +33,8 @@ pub struct Forest {
     pub(super) bit_values: Vec<u64>,
     /// Indices in `trees` of those that are walked.
     pub(super) walked: Vec<u32>,
+    /// All columns, in the order in which a sweep goes through them.
+    pub(super) sweep: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +164,7 @@ impl Forest {
             bit_trees: Vec::new(),
             bit_values: Vec::new(),
             walked: Vec::new(),
+            sweep: (0..n_columns).collect(),
         };
         let mut reach: Vec<Reach> = lower.iter().zip(upper).map(|(&lo, &hi)| Reach::new(lo, hi)).collect();
         for member in members {
@@ -188,6 +191,12 @@ impl Forest {
         forest.sort_cuts(kinks);
         forest.build_bits();
         Ok(forest)
+    }
+
+    /// The same forest, swept in another order of its columns: those that move together one after another.
+    pub(crate) fn swept(mut self, order: Vec<usize>) -> Self {
+        self.sweep = order;
+        self
     }
 
     pub fn n_slots(&self) -> usize {

@@ -1,6 +1,6 @@
 //! Tree ensembles: as imported (`arrays`), walked plainly (`traverse`), compiled for a box of the
-//! space (`forest`, `vectors`), evaluated in lockstep (`bits`, `walk`), sliced along a column (`slice`) and
-//! smoothed (`smooth`).
+//! space (`forest`, `vectors`), evaluated in lockstep (`bits`, `walk`), sliced along a column (`slice`)
+//! or at each of its values (`points`), and smoothed (`smooth`).
 
 mod arrays;
 mod bits;
@@ -8,6 +8,7 @@ mod build;
 mod forest;
 #[cfg(test)]
 mod mixed_tests;
+mod points;
 mod predict;
 mod sets;
 mod slice;
@@ -22,5 +23,6 @@ pub(crate) use bits::fill_lanes;
 
 pub use arrays::{TreeEnsemble, TreeParts};
 pub use forest::{Forest, Member};
+pub(crate) use points::Points;
 pub use slice::{Slice, SweepState};
 pub use smooth::SmoothState;

@@ -8,7 +8,7 @@
 
 use super::bits::leaf_value;
 use super::forest::{BitTree, Forest};
-use crate::simd::{Lanes, Level, Op, Simd, dispatch};
+use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch};
 
 /// The intervals of one column for eight rows. Stretch e goes from the cut before `first[e]` to the cut
 /// before `first[e + 1]` (the box's ends outermost); within it no output changes in any lane.
@@ -33,15 +33,15 @@ impl Slice {
 /// Where a sweep stands: valid for the rows it was begun with.
 #[derive(Clone, Debug, Default)]
 pub struct SweepState {
-    own: Vec<Lanes<u64>>,
-    rest: Vec<Lanes<u64>>,
-    done: Vec<Lanes<u64>>,
+    pub(super) own: Vec<Lanes<u64>>,
+    pub(super) rest: Vec<Lanes<u64>>,
+    pub(super) done: Vec<Lanes<u64>>,
     /// Sums over all trees at the present rows.
     pub(crate) sums: Vec<Lanes<u64>>,
     /// Scratch of a slice: each tree's word, the sums so far, and those of the interval that holds x.
-    bits: Vec<Lanes<u64>>,
+    pub(super) bits: Vec<Lanes<u64>>,
     running: Vec<Lanes<u64>>,
-    here: Vec<Lanes<u64>>,
+    pub(super) here: Vec<Lanes<u64>>,
     deltas: Vec<Lanes<u64>>,
     touched: Vec<bool>,
     stack: Vec<(u32, u32)>,
@@ -78,17 +78,24 @@ impl Forest {
         dispatch(level, Walk { forest: self, column, x: &x[column], walked, state, slice });
     }
 
-    /// Moves on: the rows now have `x` in `column`, and lie in stretch `chosen` of its slice.
+    /// Moves on: the rows now have other values in the columns `moved`, and lie in stretch `chosen` of the slice.
     pub(crate) fn commit(
         &self,
         level: Level,
-        column: usize,
-        x: &Lanes<f64>,
+        moved: impl Iterator<Item = (usize, Lanes<f64>)>,
         slice: &Slice,
         chosen: &Lanes<u64>,
         state: &mut SweepState,
     ) {
-        dispatch(level, Commit { forest: self, column, x, slice, chosen, state });
+        for (column, x) in moved {
+            dispatch(level, Commit { forest: self, column, x: &x, state });
+        }
+        let n_slots = self.slots.len();
+        for (slot, sum) in state.sums.iter_mut().enumerate() {
+            for lane in 0..LANES {
+                sum[lane] = slice.sums[chosen[lane] as usize * n_slots + slot][lane];
+            }
+        }
     }
 }
 
@@ -118,7 +125,7 @@ impl Op for Begin<'_> {
         state.done.clear();
         state.done.resize(forest.bit_trees.len(), all);
         let (own, rest, done) = (&state.own[..], &mut state.rest[..], &mut state.done[..]);
-        for column in forest.columns.iter().rev() {
+        for column in forest.sweep.iter().rev().map(|&d| &forest.columns[d]) {
             let (own, rest) = (&own[column.words..], &mut rest[column.words..]);
             for ((&tree, own), rest) in column.used.iter().zip(own).zip(rest) {
                 let done = &mut done[tree as usize];
@@ -277,8 +284,6 @@ struct Commit<'a> {
     forest: &'a Forest,
     column: usize,
     x: &'a Lanes<f64>,
-    slice: &'a Slice,
-    chosen: &'a Lanes<u64>,
     state: &'a mut SweepState,
 }
 
@@ -287,19 +292,13 @@ impl Op for Commit<'_> {
 
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
-        let Commit { forest, column: d, x, slice, chosen, state } = self;
+        let Commit { forest, column: d, x, state } = self;
         let column = &forest.columns[d];
-        let n_slots = forest.slots.len();
         state.own[column.words..column.words + column.used.len()].fill(Lanes::splat(u64::MAX));
         own_words(s, forest, d, x, &mut state.own);
         for (local, &tree) in column.used.iter().enumerate() {
             let done = &mut state.done[tree as usize];
             s.store_u(s.and_u(s.load_u(done), s.load_u(&state.own[column.words + local])), done);
-        }
-        for (slot, sum) in state.sums.iter_mut().enumerate() {
-            for lane in 0..crate::simd::LANES {
-                sum[lane] = slice.sums[chosen[lane] as usize * n_slots + slot][lane];
-            }
         }
     }
 }

@@ -163,7 +163,7 @@ proptest! {
                         x[d][lane] = to;
                         chosen[lane] = slice.first.partition_point(|&f| f <= interval) as u64 - 1;
                     }
-                    forest.commit(level, d, &x[d], &slice, &chosen, &mut state);
+                    forest.commit(level, std::iter::once((d, x[d])), &slice, &chosen, &mut state);
                     for lane in 0..LANES {
                         prop_assert_eq!(outputs(&forest, &state.sums, lane), want(&row(&x, lane)));
                     }

@@ -90,6 +90,9 @@ impl Energy {
                 row.extend_from_slice(x);
             }
         }
+        for lookup in &self.parts.lookups {
+            row.push(lookup.lanes(&x[lookup.column()]));
+        }
     }
 
     /// Numbers of [`Energy::foreign_width`] that a decoder of another library gives: the first.
@@ -98,28 +101,17 @@ impl Energy {
     }
 
     /// G at the rows of a sweep, from its running sums.
-    pub(crate) fn at_sweep(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
-        let Workspace { sweep, values, .. } = workspace;
+    pub(super) fn at_running_sums(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
+        self.decode(x, workspace);
+        let Workspace { sweep, values, row, .. } = workspace;
         let sums = &sweep.sums;
-        self.compute(Some(x), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
-        dispatch(self.level, AtSums { energy: self, x, sums, values })
+        self.compute(Some(row), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
+        dispatch(self.level, AtSums { energy: self, x: row, sums, values })
     }
 
-    /// Prepares a sweep; with `again`, from the rows that the last sweep in this workspace left.
-    pub(crate) fn begin_sweep(&self, x: &[Lanes<f64>], again: bool, workspace: &mut Workspace) {
-        self.forest.begin_sweep(self.level, x, again, &mut workspace.sweep);
-    }
-
-    /// The stretches of `column` at the present rows, and the models' part of G on each.
-    pub(crate) fn slice(
-        &self,
-        column: usize,
-        x: &[Lanes<f64>],
-        workspace: &mut Workspace,
-        energies: &mut Vec<Lanes<f64>>,
-    ) {
-        let Workspace { sweep, slice, values, .. } = workspace;
-        self.forest.slice(self.level, column, x, sweep, slice);
+    /// The models' part of G on every stretch of the workspace's slice.
+    pub(super) fn on_slice(&self, workspace: &mut Workspace, energies: &mut Vec<Lanes<f64>>) {
+        let Workspace { slice, values, .. } = workspace;
         if self.direct {
             dispatch(self.level, OnSlice { energy: self, slice, energies });
             return;
@@ -129,17 +121,6 @@ impl Energy {
             self.compute(None, &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
             energies.push(dispatch(self.level, ModelsPart { energy: self, sums, values }));
         }
-    }
-
-    pub(crate) fn commit(
-        &self,
-        column: usize,
-        x: &Lanes<f64>,
-        chosen: &Lanes<u64>,
-        workspace: &mut Workspace,
-    ) {
-        let Workspace { sweep, slice, .. } = workspace;
-        self.forest.commit(self.level, column, x, slice, chosen, sweep);
     }
 
     /// Values of every model's nodes that the terms need; without `x` those of the row stay. `foreign` are

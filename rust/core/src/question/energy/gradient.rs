@@ -37,12 +37,17 @@ impl Energy {
 
     /// Columns of the rows that other libraries are asked about.
     pub fn n_asked(&self) -> usize {
-        if self.asks_latent() { self.parts.bounds.len() } else { self.parts.n_row() }
+        if self.asks_sampled() { self.parts.bounds.len() } else { self.parts.n_row() }
+    }
+
+    /// Whether other libraries are asked about the rows that are sampled as they are.
+    fn asks_sampled(&self) -> bool {
+        self.asks_latent() && (self.parts.decoder.is_some() || self.parts.lookups.is_empty())
     }
 
     /// Rows that other libraries are asked about, of the rows `x` that are sampled.
     pub(crate) fn asked<'a>(&self, x: &'a [Lanes<f64>], workspace: &'a mut Workspace) -> &'a [Lanes<f64>] {
-        if self.asks_latent() {
+        if self.asks_sampled() {
             return x;
         }
         self.decode(x, workspace);

@@ -8,6 +8,7 @@ mod lanes;
 mod means;
 mod parts;
 mod rows;
+mod ways;
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -22,10 +23,12 @@ use super::program::{Place, Places, Program};
 use crate::error::Result;
 use crate::model::tree::{Forest, Slice, SmoothState, SweepState};
 use crate::simd::{Lanes, Level};
-use crate::space::Bounds;
+use crate::space::{Bounds, Kind};
 
 pub use means::Mean;
 pub use parts::Parts;
+use ways::{Way, sweep_order, ways};
+pub(crate) use ways::settle;
 
 /// A question bound to a space.
 #[derive(Debug)]
@@ -39,6 +42,9 @@ pub struct Energy {
     n_values: usize,
     /// Whether every term reads trees directly, so that nothing else has to be computed.
     direct: bool,
+    /// How each sampled column is drawn from its conditional law.
+    ways: Vec<Way>,
+    stepwise: bool,
     foreign: Vec<ForeignNode>,
     /// Trees cut down to the box: what the samplers evaluate.
     forest: Forest,
@@ -58,6 +64,8 @@ pub struct Workspace {
     /// The rows that models see, and the values of the decoder that makes them.
     row: Vec<Lanes<f64>>,
     decoded: Vec<Lanes<f64>>,
+    /// The rows that are sampled, with one column varied.
+    varied: Vec<Lanes<f64>>,
     means: MeansScratch,
     pub(crate) sweep: SweepState,
     pub(crate) slice: Slice,
@@ -84,6 +92,8 @@ impl Energy {
         parts.terms.retain(|t| t.weight != 0.0);
         parts.means.retain(|m| m.weight != 0.0);
         parts.check()?;
+        let kinds = parts.row_kinds();
+        parts.localizers = parts.localizers.into_iter().map(|l| l.on(&kinds)).collect();
         let (mut n_values, mut slot) = (0, 0);
         let mut programs = Vec::with_capacity(parts.models.len());
         for (m, model) in parts.models.iter().enumerate() {
@@ -115,21 +125,25 @@ impl Energy {
                 parts
                     .localizers
                     .iter()
-                    .filter(|l| l.power() == 1 && l.coefficient(d) != 0.0)
+                    .filter(|l| kinds[d] == Kind::Continuous && l.power() == 1 && l.coefficient(d) != 0.0)
                     .map(|l| l.anchor(d))
                     .filter(|&a| lower[d] < a && a < upper[d])
                     .collect()
             })
             .collect::<Vec<_>>();
         let direct = programs.iter().all(Program::trivial);
-        let forest = compile(&parts, &programs, &lower, &upper, &kinks)?;
+        let forest = compile(&parts, &programs, &lower, &upper, &kinks)?.swept(sweep_order(&parts));
+        let foreign = foreign::nodes(&parts, &programs);
+        let (ways, stepwise) = ways(&parts, &forest, !foreign.is_empty());
         Ok(Self {
-            foreign: foreign::nodes(&parts, &programs),
+            foreign,
             parts,
             programs,
             places,
             n_values,
             direct,
+            ways,
+            stepwise,
             forest,
             everywhere: OnceLock::new(),
             level: Level::detect(),
@@ -165,17 +179,10 @@ impl Energy {
         &self.forest
     }
 
-    /// Whether G is a step function of each column plus a convex localizer, so that exact conditional
-    /// draws exist (MATH.md 3.5).
+    /// Whether G is a step function of each column plus a localizer, convex on the continuous ones, so that all
+    /// columns have exact conditional draws (MATH.md 3.5).
     pub fn stepwise(&self) -> bool {
-        let d = self.parts.bounds.len();
-        self.foreign.is_empty()
-            && self.parts.decoder.is_none()
-            && self.parts.means.is_empty()
-            && self.parts.localizers.iter().all(|l| (0..d).all(|d| l.coefficient(d) >= 0.0))
-            && self.parts.terms.iter().flat_map(Term::nodes).all(|(m, n)| self.parts.models[m].stepwise(n))
-            // A slice moves along thresholds; sets of codes have none.
-            && self.parts.bounds.free().iter().all(|&d| !self.forest.has_sets(d))
+        self.stepwise
     }
 
     /// Whether G has a gradient almost everywhere that is not simply zero. Requirements are flat where
@@ -211,6 +218,11 @@ impl Energy {
     /// Whether rows are decoded before models see them.
     pub fn decodes(&self) -> bool {
         self.parts.decoder.is_some()
+    }
+
+    /// Whether something moves that is not continuous.
+    pub fn mixed(&self) -> bool {
+        self.bounds().continuous() != self.bounds().free()
     }
 
     /// Nodes that other libraries compute, in the order in which their outputs are handed over.

@@ -6,15 +6,17 @@ use super::means::Mean;
 use crate::error::{Error, Result};
 use crate::model::Graph;
 use crate::question::{Decoder, Localizer, Term};
-use crate::space::Bounds;
+use crate::space::{Bounds, Kind, Lookup};
 
 /// What an [`super::Energy`] is made of. Models and localizers see the row that is sampled; behind a decoder
-/// the row `[φ(z)…, z…]` of data and latent columns.
+/// the row `[φ(z)…, z…]` of data and latent columns. Models also see what is looked up in columns that are
+/// sampled, after all others.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// Of the rows that are sampled.
     pub bounds: Bounds,
     pub decoder: Option<Decoder>,
+    pub lookups: Vec<Lookup>,
     pub models: Vec<Arc<Graph>>,
     /// `columns[m][j]` is the column of the row that column j of model m's rows is.
     pub columns: Vec<Vec<usize>>,
@@ -29,6 +31,7 @@ impl Parts {
         Self {
             bounds,
             decoder: None,
+            lookups: Vec::new(),
             models: Vec::new(),
             columns: Vec::new(),
             terms: Vec::new(),
@@ -39,13 +42,40 @@ impl Parts {
 
     /// Columns of the rows that models see.
     pub(super) fn n_row(&self) -> usize {
+        self.n_before_lookups() + self.lookups.len()
+    }
+
+    pub(super) fn n_before_lookups(&self) -> usize {
         self.bounds.len() + self.decoder.as_ref().map_or(0, Decoder::n_data)
+    }
+
+    /// Columns of the row that are looked up in a sampled column, and how.
+    pub(super) fn looked_up(&self, column: usize) -> impl Iterator<Item = (usize, &Lookup)> {
+        let first = self.n_before_lookups();
+        let own = move |&(_, lookup): &(usize, &Lookup)| lookup.column() == column;
+        self.lookups.iter().enumerate().map(move |(i, lookup)| (first + i, lookup)).filter(own)
     }
 
     /// Lower and upper ends of the rows that models see.
     pub(super) fn row_box(&self) -> (Vec<f64>, Vec<f64>) {
         let (lower, upper) = self.decoder.as_ref().map_or((&[][..], &[][..]), |d| (d.lowers(), d.uppers()));
-        ([lower, self.bounds.lowers()].concat(), [upper, self.bounds.uppers()].concat())
+        let (mut lower, mut upper) =
+            ([lower, self.bounds.lowers()].concat(), [upper, self.bounds.uppers()].concat());
+        for lookup in &self.lookups {
+            let of = lookup.column();
+            let (least, most) = lookup.range(self.bounds.lower(of), self.bounds.upper(of));
+            lower.push(least);
+            upper.push(most);
+        }
+        (lower, upper)
+    }
+
+    /// Kinds of the columns of the rows that models see; of those that are looked up there is nothing to say.
+    pub(super) fn row_kinds(&self) -> Vec<Kind> {
+        let mut kinds = vec![Kind::Continuous; self.n_before_lookups() - self.bounds.len()];
+        kinds.extend_from_slice(self.bounds.kinds());
+        kinds.resize(self.n_row(), Kind::Continuous);
+        kinds
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -57,6 +87,12 @@ impl Parts {
                 decoder.n_latent(),
                 self.bounds.len()
             )));
+        }
+        for lookup in &self.lookups {
+            if lookup.column() >= self.bounds.len() {
+                let of = self.bounds.len();
+                return Err(Error::Question(format!("column {} of {of} is looked up", lookup.column())));
+            }
         }
         let n_columns = self.n_row();
         if self.models.len() != self.columns.len() {
@@ -82,15 +118,24 @@ impl Parts {
             check_columns(template, &mean.columns, n_columns)?;
         }
         for localizer in &self.localizers {
-            if localizer.n_columns() != n_columns {
+            let n = self.n_before_lookups();
+            if localizer.n_columns() != n {
                 return Err(Error::Question(format!(
-                    "a localizer of {} columns on a space of {n_columns}",
+                    "a localizer of {} columns on a space of {n}",
                     localizer.n_columns()
                 )));
             }
         }
         for (model, columns) in self.models.iter().zip(&self.columns) {
             check_columns(model, columns, n_columns)?;
+            // Slices move what is looked up in a column together with it, tree by tree.
+            for d in 0..self.bounds.len() {
+                let sources = std::iter::once(n_columns - self.lookups.len() - self.bounds.len() + d)
+                    .chain(self.looked_up(d).map(|(column, _)| column));
+                if sources.filter(|source| columns.contains(source)).count() > 1 {
+                    return Err(Error::Model(format!("a model reads column {d} in two ways")));
+                }
+            }
         }
         Ok(())
     }
