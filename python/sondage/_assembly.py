@@ -9,6 +9,7 @@ import numpy as np
 from sondage import _core
 from sondage._decoding import DecodedOutputs
 from sondage._evaluation import Evaluation
+from sondage._lookups import Lookups
 from sondage._probes import Probes
 from sondage.models._members import stack_of
 
@@ -38,6 +39,7 @@ class Assembly:
 
     def __init__(self, width: int) -> None:
         self._width = width
+        self._lookups = Lookups(width)
         self._placed: list[Placed] = []
         self._number: dict[tuple[int, int], int] = {}
         self._terms: list[tuple[float, list[_Node], _core.Loss]] = []
@@ -57,12 +59,13 @@ class Assembly:
                 first,
             )
             for mean in term.means():
-                stack, columns = stack_of(mean.ensemble), mean.ensemble.sampled_columns(space)
+                stack = stack_of(mean.ensemble)
+                columns = mean.ensemble._columns_on(space, first, self._lookups)
                 assert stack is not None
                 second = None
                 if mean.second is not None:
                     (second,) = self._nodes([mean.second], space, first)
-                self._means.append((weight, stack, columns + first, mean.node, second, mean.loss))
+                self._means.append((weight, stack, columns, mean.node, second, mean.loss))
             for near in term.localizers(weight, space):
                 anchor, weights = np.zeros(self._width), np.zeros(self._width)
                 anchor[first : first + len(near.anchor)] = near.anchor
@@ -75,17 +78,14 @@ class Assembly:
             self._terms.append((weight, self._nodes(outputs, space, first), loss))
 
     def evaluation(
-        self,
-        lower: NDArray[np.float64],
-        upper: NDArray[np.float64],
-        decoding: Decoding | None = None,
-        decoded: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+        self, sampled: Space, decoding: Decoding | None = None, decoded: Space | None = None
     ) -> Evaluation:
-        """Return G of rows in a box.
+        """Return G of rows of a space.
 
         With a decoder these are latent rows, the terms are about ``[data columns, latent
-        columns]``, and G is +∞ where the data row is outside the box `decoded`.
+        columns]``, and G is +∞ where the data row is outside the space `decoded`.
         """
+        lower, upper = sampled._lower_upper()
         energy = _core.Energy(
             lower=lower,
             upper=upper,
@@ -94,8 +94,10 @@ class Assembly:
             terms=self._terms,
             localizers=self._localizers,
             decoder=None if decoding is None else (decoding.graph, decoding.node),
-            decoded=decoded,
+            decoded=None if decoded is None else decoded._lower_upper(),
             means=self._means,
+            kinds=sampled._kinds(),
+            lookups=self._lookups.tables,
         )
         return Evaluation(energy, self._outside(energy, decoding), decoding)
 
@@ -104,10 +106,10 @@ class Assembly:
         probes = [
             self._placed[model].probes[node] for model, node in energy.foreign if model is not None
         ]
-        plan = Probes.of(probes, self._width) if probes else None
+        plan = Probes.of(probes, self._lookups.width) if probes else None
         if decoding is None or decoding.call is None:
             return plan
-        return DecodedOutputs(decoding.call, decoding.name, plan)
+        return DecodedOutputs(decoding.call, decoding.name, plan, self._lookups)
 
     def _nodes(self, outputs: Iterable[Output], space: Space, first: int) -> list[_Node]:
         """Return outputs with numbers in place of models, each of which is placed once."""
@@ -115,6 +117,6 @@ class Assembly:
         for model, node in outputs:
             number = self._number.setdefault((id(model), first), len(self._placed))
             if number == len(self._placed):
-                self._placed.append(model._place(space, first))
+                self._placed.append(model._place(space, first, self._lookups))
             found.append((number, node))
         return found

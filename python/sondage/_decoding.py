@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage._core import Graph
+    from sondage._lookups import Lookups
     from sondage._probes import Probes
     from sondage.models._adapter import Vjp
 
@@ -143,11 +144,14 @@ class DecodedOutputs:
         Of the decoder.
     probes : Probes or None
         Functions of the rows ``[data columns, latent columns]``.
+    lookups : Lookups
+        What these rows have appended.
     """
 
     call: FunctionCall
     name: str
     probes: Probes | None
+    lookups: Lookups
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -162,7 +166,7 @@ class DecodedOutputs:
             raise failed(self.name, len(rows), error) from error
         if self.probes is None:
             return np.ascontiguousarray(data)
-        outputs = self.probes.values(np.concatenate([data, rows], axis=1))
+        outputs = self.probes.values(self._asked(data, rows))
         return np.ascontiguousarray(np.concatenate([data, outputs], axis=1))
 
     def with_vjp(self, rows: _Floats) -> tuple[_Floats, Vjp]:
@@ -174,14 +178,14 @@ class DecodedOutputs:
             raise failed(self.name, len(rows), error) from error
         given, outputs, vjp = np.ascontiguousarray(data), None, None
         if self.probes is not None:
-            outputs, vjp = self.probes.with_vjp(np.concatenate([data, rows], axis=1))
+            outputs, vjp = self.probes.with_vjp(self._asked(data, rows))
             given = np.ascontiguousarray(np.concatenate([data, outputs], axis=1))
 
         def pull(cotangents: _Floats) -> _Floats:
             of_data, of_latent = cotangents[:, :n], None
             if vjp is not None:
                 through = vjp(cotangents[:, n:])
-                of_data, of_latent = of_data + through[:, :n], through[:, n:]
+                of_data, of_latent = of_data + through[:, :n], through[:, n : n + rows.shape[1]]
             try:
                 gradient = back(np.ascontiguousarray(of_data))
             except Exception as error:  # the user's decoder may raise anything
@@ -189,3 +193,6 @@ class DecodedOutputs:
             return np.ascontiguousarray(gradient if of_latent is None else gradient + of_latent)
 
         return given, pull
+
+    def _asked(self, data: _Floats, latents: _Floats) -> _Floats:
+        return self.lookups.appended(np.concatenate([data, latents], axis=1))

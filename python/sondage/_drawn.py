@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sondage._encoding import as_given
 from sondage.errors import ModelError, SamplingError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage._evaluation import Evaluation
+    from sondage.space import Space
 
 __all__ = ["Drawn"]
 
@@ -47,8 +49,10 @@ class Drawn:
             np.empty((len(sampled), 0, width)), energies[:, :0], energies[:, :0] > 0, sampled[:, :0]
         )
 
-    def decoded(self, result: dict[str, Any], evaluation: Evaluation, temperature: float) -> Drawn:
-        """Return the draws in data space.
+    def decoded(
+        self, result: dict[str, Any], evaluation: Evaluation, temperature: float, space: Space
+    ) -> Drawn:
+        """Return the draws in data space, Float32 columns rounded to float32.
 
         Raises
         ------
@@ -57,7 +61,7 @@ class Drawn:
         """
         decoding = evaluation.decoding
         if decoding is None:
-            return self
+            return replace(self, draws=as_given(self.draws, space))
         latents, sampled = result["draws"], result["energies"]
         flat = latents.reshape(-1, latents.shape[-1])
         try:
@@ -65,7 +69,7 @@ class Drawn:
         except ModelError as error:
             raise SamplingError(str(error)) from (error.__cause__ or error)
         return Drawn(
-            data.reshape(*latents.shape[:2], data.shape[1]),
+            as_given(data.reshape(*latents.shape[:2], data.shape[1]), space),
             # What was sampled is G - τ log|det ∂φ|.
             sampled + temperature * decoding.volume(flat).reshape(sampled.shape),
             np.zeros(sampled.shape, dtype=np.bool_),

@@ -19,6 +19,8 @@ from typing import (
 import numpy as np
 
 from sondage._assembly import Assembly
+from sondage._encoding import encode
+from sondage.columns import Continuous
 from sondage.errors import QuestionError
 from sondage.frames import plain, to_matrix
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from sondage import _core
     from sondage._checks import Check
     from sondage._evaluation import Evaluation
+    from sondage._lookups import Lookups
     from sondage._probes import Placed
     from sondage.frames import FrameLike
     from sondage.models import Model
@@ -58,7 +61,7 @@ class Askable(Protocol):
     def differentiable(self) -> bool:
         """Whether it has a gradient in the row."""
 
-    def _place(self, space: Space, first: int) -> Placed:
+    def _place(self, space: Space, first: int, lookups: Lookups) -> Placed:
         """Return it on a space whose columns begin at column `first` of the row."""
 
 
@@ -133,7 +136,8 @@ class Question(ABC):
         frame : polars, pandas or pyarrow frame, or 2-D numpy array
             The columns of the space by name (others are ignored), or by position in an array.
         space : Space
-            Where columns are named and numbered; rows outside it are evaluated all the same.
+            Where columns are named and numbered; rows outside its bounds are evaluated all the
+            same.
 
         Returns
         -------
@@ -143,23 +147,25 @@ class Question(ABC):
         Raises
         ------
         DataError
-            If the frame lacks a column or holds a missing or infinite value.
+            If the frame lacks a column or holds a value that is missing, infinite or no level of
+            its column.
         ModelError
             If a model reads columns that the space does not have, or fails.
         """
-        return self._on(space)(to_matrix(frame, self._sampled(space).columns))
+        return self._on(space)(encode(frame, self._sampled(space)))
 
     def gradient(
         self, array: NDArray[np.float64], space: Space | None = None
     ) -> NDArray[np.float64]:
-        """Gradient of G in the free continuous columns.
+        """Gradient of G in the free columns, which must be continuous.
 
         Parameters
         ----------
         array : ndarray, shape (rows, free columns)
         space : Space, optional
-            Names the free columns and holds the values of the fixed ones. None: all columns of the
-            question's model, in its order, are free.
+            Names the free columns and holds the values of the fixed ones: `Space.fix` integer and
+            categorical columns first. None: all columns of the question's model, in its order, are
+            free.
 
         Returns
         -------
@@ -168,7 +174,8 @@ class Question(ABC):
         Raises
         ------
         QuestionError
-            If a model has no gradient, or no space is given for several models or none.
+            If a model has no gradient, a free column is not continuous, or no space is given for
+            several models or none, or for a model that reads categories.
         DataError
             If the array has another number of columns.
         """
@@ -177,7 +184,14 @@ class Question(ABC):
                 raise QuestionError(_no_gradient(asked))
         if space is None:
             space = self._everywhere(array)
-        lower, upper = self._sampled(space)._lower_upper()
+        sampled = self._sampled(space)
+        for name in sampled.free:
+            if not isinstance(sampled.kinds[name], Continuous):
+                raise QuestionError(
+                    f"column {name!r} is {sampled.kinds[name]!r}, in which there is no gradient: "
+                    f"fix it, space.fix({{{name!r}: ...}})"
+                )
+        lower, upper = sampled._lower_upper()
         free = np.flatnonzero(lower < upper)
         rows = to_matrix(array, None, len(free), what="array")
         full = np.tile(lower, (len(rows), 1))
@@ -247,14 +261,12 @@ class Question(ABC):
 
     def _on(self, space: Space, temperature: float | None = None) -> Evaluation:  # noqa: ARG002
         """G on a space; with a temperature, what is sampled where that is not G alone."""
-        lower, upper = space._lower_upper()
-        assembly = Assembly(len(lower))
+        assembly = Assembly(len(space.columns))
         assembly.add(self.terms, space)
-        return assembly.evaluation(lower, upper)
+        return assembly.evaluation(space)
 
     def _everywhere(self, array: NDArray[np.float64]) -> Space:
         """Return a space of the columns of the question's one model, wide enough for the rows."""
-        from sondage.columns import Continuous
         from sondage.space import Space
 
         if len(self.models) != 1:
@@ -262,6 +274,8 @@ class Question(ABC):
                 f"gradient needs space= for a question about {len(self.models)} models"
             )
         model = self.models[0]
+        if not model._numeric:
+            raise QuestionError(f"gradient needs space=: {model.name} reads categories")
         names = model.feature_names or tuple(f"x{j}" for j in range(model.n_features))
         rows = to_matrix(array, None, len(names), what="array")
         return Space(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
+from sondage._encoding import decode
 from sondage.errors import SamplingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from sondage._question import Part
@@ -41,7 +42,7 @@ def recheck(parts: Sequence[Part], confirmed: NDArray[np.bool_]) -> None:
         If a model fails; the user's exception is its cause.
     """
     asked = [
-        (question._checks(), space.columns, rows.reshape(-1, rows.shape[-1]))
+        (question._checks(), space, rows.reshape(-1, rows.shape[-1]))
         for question, space, rows in parts
     ]
     marks = confirmed.reshape(-1)
@@ -50,11 +51,10 @@ def recheck(parts: Sequence[Part], confirmed: NDArray[np.bool_]) -> None:
         return
     for first in range(0, len(marks), _BATCH):
         valid = np.ones(len(marks[first : first + _BATCH]), dtype=np.bool_)
-        for checks, columns, rows in asked:
-            batch = rows[first : first + _BATCH]
-            predicted = Predictions(
-                pl.DataFrame({name: batch[:, j] for j, name in enumerate(columns)})
-            )
+        for checks, space, rows in asked:
+            if not checks:
+                continue
+            predicted = Predictions(decode(rows[first : first + _BATCH], space))
             for check in checks:
                 valid &= check.holds(predicted)
         marks[first : first + _BATCH] = valid

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sondage._encoding import encode
+from sondage.columns import Integer
 from sondage.errors import DataError, ModelError, SamplingError
-from sondage.frames import to_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,7 @@ def start_rows(
         Names the row and what is wrong with it.
     """
     try:
-        rows = to_matrix(start, space.columns, what="start")
+        rows = encode(start, space, "start")
     except DataError as error:
         raise SamplingError(f"start cannot be used: {error}") from error
     if len(rows) != chains:
@@ -44,6 +45,14 @@ def start_rows(
             f"row {row} of start lies outside the space: column {space.columns[column]!r} is "
             f"{rows[row, column]} and must be in [{lower[column]}, {upper[column]}]"
         )
+    for name, kind, values in zip(space.columns, space.kinds.values(), rows.T, strict=True):
+        broken = values != np.floor(values)
+        if isinstance(kind, Integer) and broken.any():
+            row = int(np.argmax(broken))
+            raise SamplingError(
+                f"row {row} of start lies outside the space: column {name!r} is {values[row]} and "
+                "must be a whole number"
+            )
     try:
         finite = np.isfinite(evaluation(rows))
     except ModelError as error:

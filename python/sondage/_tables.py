@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import fields
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import polars as pl
 
-from sondage.columns import Fixed
+from sondage._encoding import decode
+from sondage.columns import Categorical, Fixed, is_number, levels_of
+from sondage.convergence import convergence, levels_convergence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from sondage.answer import Answer
     from sondage.convergence import Convergence
+    from sondage.space import Space
 
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 
@@ -24,12 +30,7 @@ def draws_frame(answer: Answer) -> pl.DataFrame:
     """Put the draws in a frame; see `Answer.frame`."""
     chains, draws, width = answer.draws.shape
     rows = answer.draws.reshape(chains * draws, width)
-    series = []
-    for j, (name, kind) in enumerate(answer.space.kinds.items()):
-        if isinstance(kind, Fixed):
-            series.append(pl.Series(name, [kind.value]).new_from_index(0, len(rows)))
-        else:
-            series.append(pl.Series(name, rows[:, j]))
+    series = decode(rows, answer.space).get_columns()
     chain, draw, energy, valid = own_names(answer.space.columns)
     series += [
         pl.Series(chain, np.repeat(np.arange(chains, dtype=np.int64), draws)),
@@ -52,10 +53,13 @@ def summary_frame(answer: Answer, measured: Convergence) -> pl.DataFrame:
     }
     for name, share in QUANTILES.items():
         numbers[name] = np.quantile(values, share, axis=0) if n else empty
-    constant = np.array([isinstance(kind, Fixed) for kind in answer.space.kinds.values()] + [False])
+    kinds = answer.space.kinds.values()
+    constant = np.array([isinstance(kind, Fixed) for kind in kinds] + [False])
     if n:  # a mean of equal numbers is off in the last bit
         numbers["mean"] = np.where(constant, values[0], numbers["mean"])
         numbers["sd"] = np.where(constant, 0.0, numbers["sd"])
+    named = np.array([not is_number(kind) for kind in kinds] + [False])
+    numbers = {name: np.where(named, np.nan, array) for name, array in numbers.items()}
     numbers |= {
         "rhat": measured.rhat,
         "ess_bulk": measured.ess_bulk,
@@ -68,6 +72,55 @@ def summary_frame(answer: Answer, measured: Convergence) -> pl.DataFrame:
             *(pl.Series(name, array).fill_nan(None) for name, array in numbers.items()),
         ]
     )
+
+
+def convergence_of(answer: Answer) -> Convergence:
+    """Measure the convergence of every column and, last, of G."""
+    measured = convergence(np.concatenate([answer.draws, answer.energies[:, :, None]], axis=2))
+    for j, kind in enumerate(answer.space.kinds.values()):
+        if isinstance(kind, Categorical):
+            own = levels_convergence(answer.draws[:, :, j])
+            for field in fields(own):
+                getattr(measured, field.name)[j] = getattr(own, field.name)[0]
+    return measured
+
+
+def arviz_attributes(answer: Answer) -> dict[str, object]:
+    """Say where draws come from, for `Answer.to_arviz`."""
+    attributes: dict[str, object] = {
+        "inference_library": "sondage",
+        "inference_library_version": answer.settings.versions.get("sondage", "unknown"),
+        "created_at": answer.settings.created,
+        "sampling_time": answer.statistics.seconds_sampling,
+        "question": answer.question.describe(),
+        "temperature": answer.settings.temperature,
+        "kernel": answer.settings.kernel,
+        "seed": str(answer.settings.seed),
+        "status": answer.status,
+    }
+    levels = {
+        name: list(kind.levels)
+        for name, kind in answer.space.kinds.items()
+        if isinstance(kind, Categorical)
+    }
+    if levels:
+        attributes["levels"] = json.dumps(levels, ensure_ascii=False)
+    return attributes
+
+
+def to_pandas(frame: pl.DataFrame, space: Space) -> pd.DataFrame:
+    """Return a frame of draws for pandas; see `Answer.to_pandas`."""
+    import pandas as pd
+
+    values: dict[str, object] = {}
+    for series in frame:
+        values[series.name] = series.to_numpy()
+        if series.dtype in (pl.Enum, pl.Categorical):
+            names = getattr(series.dtype, "categories", None)
+            if names is None:
+                names = levels_of(cast("Categorical | Fixed", space.kinds[series.name]))
+            values[series.name] = pd.Categorical(series.to_list(), categories=list(names))
+    return pd.DataFrame(values)
 
 
 def own_names(columns: Sequence[str]) -> tuple[str, str, str, str]:

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from sondage._display import as_html, as_text
-from sondage._tables import draws_frame, summary_frame
-from sondage.convergence import Convergence, convergence
+from sondage._tables import arviz_attributes, convergence_of, draws_frame, summary_frame, to_pandas
+from sondage.columns import LEVELS
 from sondage.diagnostics import Diagnostics, RunStatistics, diagnose
 from sondage.errors import DataError, MissingDependencyError
 from sondage.frames import plain
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from sondage.convergence import Convergence
     from sondage.frames import FrameLike
     from sondage.persistence import SavedQuestion
     from sondage.questions import Question
@@ -48,13 +49,15 @@ class Answer:
     Parameters
     ----------
     draws : ndarray of shape (chains, draws, columns)
-        Rows in the order of the space's columns and in their units; fixed columns included.
+        Rows in the order of the space's columns and in their units; fixed columns included. A level
+        of a categorical column is its position in `Categorical.levels`; `frame` has the level.
     energies : ndarray of shape (chains, draws)
         G of every draw.
     valid : ndarray of bool, shape (chains, draws)
         Whether the user's own model confirms what was asked; true where nothing is to confirm.
     space : Space
-        The declared space; the base measure is Lebesgue on its free columns.
+        The declared space; the base measure is Lebesgue on its free continuous columns, counting
+        on integer and categorical ones.
     question : Question or SavedQuestion
         What was asked; an answer read from a file knows it in words only.
     settings : Settings
@@ -112,6 +115,12 @@ class Answer:
 
         These are ``chain`` and ``draw`` (from 0), ``energy`` (G) and ``valid``. If the user has a
         column of one of these names, ours gets a trailing underscore.
+
+        Columns have the dtypes of the frame that `Space.from_frame` read; a pandas category of
+        strings is an Enum. Without a frame, or where that dtype does not hold the column's values,
+        continuous columns are Float64, integers Int64, levels String, Int64, Float64 or Boolean. A
+        fixed column holds its very value. A Float32 column is rounded to the nearest float32 within
+        its bounds: ``valid`` is about the rounded row, ``energy`` about the row before.
         """
         return self._frame.clone()
 
@@ -121,7 +130,7 @@ class Answer:
 
     @cached_property
     def _convergence(self) -> Convergence:
-        return convergence(np.concatenate([self.draws, self.energies[:, :, None]], axis=2))
+        return convergence_of(self)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
@@ -137,7 +146,8 @@ class Answer:
             A row per column of the space and a last one for G, with ``column mean sd q05 q50 q95
             rhat ess_bulk ess_tail mcse``: in the column's own unit, convergence as in
             `sondage.convergence`. Null where a number has no meaning: no draws, a fixed column's
-            convergence, arviz-stats not installed.
+            convergence, arviz-stats not installed. A categorical column has no mean, quantiles or
+            mcse; its convergence is the worst over the indicators of its levels.
         """
         return self._summary.clone()
 
@@ -196,8 +206,9 @@ class Answer:
         """Choose `k` draws that lie far from each other.
 
         The first is the draw of lowest energy; each next one is the draw whose nearest chosen draw
-        is farthest (columns in units of their width). Draws that are not valid are taken only
-        when no valid ones are left. No random number is used.
+        is farthest (numbers in units of their column's width; levels that differ are one unit
+        apart). Draws that are not valid are taken only when no valid ones are left. No random
+        number is used.
 
         Returns
         -------
@@ -214,13 +225,15 @@ class Answer:
         if wanted > chains * draws:
             raise DataError(f"k = {wanted} rows are more than the {chains * draws} draws there are")
         lower, upper = self.space._lower_upper()
-        free = upper > lower
-        scaled = self.draws.reshape(chains * draws, width)[:, free] / (upper - lower)[free]
-        rows = spread(scaled, self.energies.reshape(-1), self.valid.reshape(-1), wanted)
-        return self._frame[rows]
+        flat = self.draws.reshape(chains * draws, width)
+        named = self.space._kinds() == LEVELS
+        numbers, levels = (upper > lower) & ~named, (upper > lower) & named
+        scaled = flat[:, numbers] / (upper - lower)[numbers]
+        energies, valid = self.energies.reshape(-1), self.valid.reshape(-1)
+        return self._frame[spread(scaled, flat[:, levels], energies, valid, wanted)]
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return `frame` as a pandas data frame.
+        """Return `frame` as a pandas data frame; Enum and Categorical columns are categories.
 
         Raises
         ------
@@ -228,16 +241,16 @@ class Answer:
             If pandas is not installed.
         """
         try:
-            import pandas as pd
+            return to_pandas(self._frame, self.space)
         except ImportError:
             raise MissingDependencyError("to_pandas needs pandas: pip install pandas") from None
-        return pd.DataFrame({series.name: series.to_numpy() for series in self._frame})
 
     def to_arviz(self) -> xr.DataTree:
         """Return the draws as an ArviZ tree.
 
-        Group ``posterior`` holds ``x`` (chain, draw, column) over the free columns; group
-        ``sample_stats`` holds ``energy`` (G), ``lp`` (−G/τ) and ``valid``.
+        Group ``posterior`` holds ``x`` (chain, draw, column) over the free columns, with levels as
+        their positions in the attribute ``levels`` (JSON by column); group ``sample_stats`` holds
+        ``energy`` (G), ``lp`` (−G/τ) and ``valid``.
 
         Raises
         ------
@@ -260,19 +273,11 @@ class Answer:
                 "valid": self.valid,
             },
         }
-        attributes = {
-            "inference_library": "sondage",
-            "inference_library_version": self.settings.versions.get("sondage", "unknown"),
-            "created_at": self.settings.created,
-            "sampling_time": self.statistics.seconds_sampling,
-            "question": self.question.describe(),
-            "temperature": self.settings.temperature,
-            "kernel": self.settings.kernel,
-            "seed": str(self.settings.seed),
-            "status": self.status,
-        }
         tree: xr.DataTree = from_dict(
-            groups, coords={"column": free}, dims={"x": ["column"]}, attrs={"/": attributes}
+            groups,
+            coords={"column": free},
+            dims={"x": ["column"]},
+            attrs={"/": arviz_attributes(self)},
         )
         return tree
 

@@ -65,7 +65,7 @@ def ask(
     question : Question
         G, from `fixed_label`, `prediction_risky`, `near`, `require` and their sums.
     space : Space
-        Continuous and fixed numeric columns; at least one is free.
+        At least one column is free.
     draws : int
         Rows kept per chain.
     chains : int
@@ -81,8 +81,8 @@ def ask(
         Steps before the first kept row. None: 200 where each step holds an exact sweep of
         all columns, else 1000.
     start : frame or array, optional
-        One row per chain, in the space (of a `pullback`, its latent space) and of finite G. None:
-        each chain finds its own.
+        One row per chain, in the space (of a `pullback`, its latent space) and of finite G;
+        categories as their levels. None: each chain finds its own.
     seed : int or SeedSequence, optional
         The same seed gives the same draws, whatever `threads`. None: fresh entropy, kept in the
         answer's settings.
@@ -114,7 +114,8 @@ def ask(
         For an argument that is not allowed, if no row of finite G is found to start from, or if
         a model fails: then with the answer so far as ``answer``.
     SpaceError
-        If the space has nothing free or a column that cannot be sampled yet.
+        If the space has nothing free or a column that cannot be sampled: fixed at a query's value,
+        or of mixed levels.
     QuestionError, ModelError
         If the question does not fit the space.
     """
@@ -196,7 +197,7 @@ def ask(
     result = run.finish()
     drawn = Drawn.before_decoding(result, evaluation, len(space.columns))
     try:
-        drawn = drawn.decoded(result, evaluation, temperature)
+        drawn = drawn.decoded(result, evaluation, temperature, space)
         recheck(question._parts(space, drawn.draws, drawn.latents), drawn.valid)
     except KeyboardInterrupt:
         if on_interrupt == "raise":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard, cast
 
 import narwhals as nw
 import numpy as np
@@ -30,6 +30,10 @@ class _Query(Enum):
 
 
 AT_QUERY: Final = _Query.VALUE
+#: How the sampler moves a column: a real number, a whole number, from level to level.
+CONTINUOUS, INTEGER, LEVELS = range(3)
+#: Position of a value that is no level.
+NO_LEVEL: Final = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Continuous:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A column of whole numbers ``lower, lower + 1, …, upper``. It cannot be sampled yet.
+    """A column of whole numbers ``lower, lower + 1, …, upper``.
 
     Raises
     ------
@@ -87,12 +91,12 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Categorical:
-    """A column of named levels, without order. It cannot be sampled yet.
+    """A column of named levels, without order.
 
     Parameters
     ----------
     levels : sequence
-        At least two different values.
+        At least two different values: all strings, all numbers or all booleans.
     """
 
     levels: Sequence[object]
@@ -173,32 +177,53 @@ def require_allowed(name: str, column: Column, value: object) -> None:
         )
 
 
-def require_sampleable(name: str, column: Column) -> None:
-    if isinstance(column, Continuous):
-        return
+def has_levels(column: Column) -> TypeGuard[Categorical | Fixed]:
+    """Whether values are held as positions in levels: categories, and fixed ones of no number."""
     if isinstance(column, Fixed):
-        if column.at_query:
-            raise SpaceError(
-                f"column {name!r} is fixed at the query's value and there is no query yet; "
-                "call space.around(row) or space.fix({...})"
-            )
-        if not isinstance(column.value, int | float):
-            raise SpaceError(
-                f"column {name!r} is fixed at {column.value!r}, which is not a number; columns "
-                "that are not numbers cannot be sampled yet: leave it out if no model reads it, or "
-                "encode it as a number"
-            )
-        return
-    if isinstance(column, Integer):
-        raise SpaceError(
-            f"column {name!r} is {column!r}; integer columns cannot be sampled yet: declare it "
-            f"Continuous (from_frame: continuous=[{name!r}]) or fix it, "
-            f"space.fix({{{name!r}: ...}})"
-        )
-    raise SpaceError(
-        f"column {name!r} is {column!r}; categorical columns cannot be sampled yet: leave it out "
-        "if no model reads it, or encode it as a number"
+        return not isinstance(column.value, int | float)
+    return isinstance(column, Categorical)
+
+
+def levels_of(kind: Categorical | Fixed) -> list[object]:
+    """Levels of a column; of a fixed one, its value."""
+    return list(kind.levels) if isinstance(kind, Categorical) else [kind.value]
+
+
+def level_codes(values: Sequence[object], kind: Categorical | Fixed) -> NDArray[np.float64]:
+    """Positions of values in the levels of a column; -1 for a value that is no level."""
+    position = {level: float(k) for k, level in enumerate(levels_of(kind))}
+
+    def code(value: object) -> float:
+        try:
+            return position.get(value, NO_LEVEL)
+        except TypeError:  # lists and the like
+            return NO_LEVEL
+
+    return np.fromiter((code(value) for value in values), np.float64, len(values))
+
+
+def is_number(column: Column) -> bool:
+    """Whether the column is a number with a mean: no category, and not fixed at a boolean."""
+    return not has_levels(column) and not (
+        isinstance(column, Fixed) and isinstance(column.value, bool)
     )
+
+
+def moves(column: Column) -> int:
+    """How the sampler moves a column: CONTINUOUS, INTEGER or LEVELS."""
+    if has_levels(column):
+        return LEVELS
+    return INTEGER if isinstance(column, Integer) else CONTINUOUS
+
+
+def bounds_of(column: Column) -> tuple[float, float]:
+    """Return the range in which the sampler moves a column; a fixed one has its value twice."""
+    if isinstance(column, Continuous | Integer):
+        return float(column.lower), float(column.upper)
+    if isinstance(column, Categorical):
+        return 0.0, len(column.levels) - 1.0
+    value = 0.0 if has_levels(column) else float(cast("float", column.value))
+    return value, value
 
 
 def inside_column(series: Values, column: Column) -> NDArray[np.bool_]:
@@ -213,5 +238,4 @@ def inside_column(series: Values, column: Column) -> NDArray[np.bool_]:
         if isinstance(column, Integer):
             inside &= values == np.floor(values)
         return inside
-    allowed = column.levels if isinstance(column, Categorical) else (column.value,)
-    return np.fromiter((value in allowed for value in series.to_list()), np.bool_, len(series))
+    return np.asarray(level_codes(series.to_list(), column) != NO_LEVEL)

@@ -102,3 +102,34 @@ def convergence(values: NDArray[np.float64]) -> Convergence:
         )
         result["mcse"][moving] = width * stats.mcse(x, chain_axis=0, draw_axis=1)
     return Convergence(**result)
+
+
+def levels_convergence(codes: NDArray[np.float64]) -> Convergence:
+    """Measure the convergence of a column without order, level by level.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (chains, draws)
+        Position of each draw's level.
+
+    Returns
+    -------
+    Convergence
+        Of one column: the largest R-hat and the smallest sample sizes over the indicators of the
+        levels that occur. Without a standard error: there is no mean.
+    """
+    levels = np.unique(codes)
+    # Of two levels one says what the other does.
+    told = levels[:1] if len(levels) == 2 else levels
+    measured = convergence((codes[:, :, np.newaxis] == told).astype(np.float64))
+    return Convergence(
+        rhat=_worst(measured.rhat, np.fmax),
+        ess_bulk=_worst(measured.ess_bulk, np.fmin),
+        ess_tail=_worst(measured.ess_tail, np.fmin),
+        mcse=np.array([np.nan]),
+    )
+
+
+def _worst(values: NDArray[np.float64], worse: np.ufunc) -> NDArray[np.float64]:
+    """Return the worst of the values that are not NaN."""
+    return np.array([worse.reduce(values) if values.size else np.nan])

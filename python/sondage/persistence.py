@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from sondage._dtypes import usual_dtype
+from sondage._encoding import encode
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError
 from sondage.run_statistics import RunStatistics
@@ -130,6 +132,7 @@ def read_answer(path: str | Path) -> Answer:
         latents = None if names is None else _latents(frame, names, document["shape"])
         table = frame if names is None else frame.drop(names)
         draws, energies, valid = _arrays(table, space, document["shape"])
+        space = _with_dtypes(space, table)
         answer = Answer(
             draws=draws,
             energies=energies,
@@ -213,14 +216,18 @@ def _arrays(
     numbered = np.array_equal(frame[chain], np.repeat(np.arange(chains), draws))
     if not (numbered and np.array_equal(frame[draw], np.tile(np.arange(draws), chains))):
         raise ValueError(f"rows are not {chains} chains of {draws} draws in order")
-    rows = np.empty((chains * draws, width), dtype=np.float64)
-    for j, name in enumerate(space.columns):
-        rows[:, j] = frame[name].cast(pl.Float64).to_numpy()
+    rows = encode(frame, space) if len(frame) else np.empty((0, width))
     return (
         rows.reshape(chains, draws, width),
         frame[energy].to_numpy().reshape(chains, draws),
         frame[valid].to_numpy().reshape(chains, draws),
     )
+
+
+def _with_dtypes(space: Space, table: pl.DataFrame) -> Space:
+    """Return the space with the dtypes that its columns have in the file."""
+    found = ((table.schema[name], usual_dtype(kind)) for name, kind in space.kinds.items())
+    return space._typed([own if own != usual else None for own, usual in found])
 
 
 def _space_to_json(space: Space) -> dict[str, object]:

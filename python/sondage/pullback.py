@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sondage._checks import Check
     from sondage._decoding import Decoding
     from sondage._evaluation import Evaluation
+    from sondage._lookups import Lookups
     from sondage._question import Part, Term
 
 __all__ = ["Pullback", "pullback"]
@@ -44,7 +45,8 @@ def pullback(
     decoder : decoder, torch module, callable or (matrix, shift)
         From latent rows to rows of data: one of `sondage.decoders`, or what they are made of.
     latent : Space, optional
-        Of the latent rows. None: what the decoder says; modules and callables say nothing.
+        Of the latent rows. None: what the decoder says; modules and callables say nothing. It
+        holds continuous columns and fixed numbers, as does the space of the data.
 
     Returns
     -------
@@ -163,9 +165,11 @@ class Pullback(Question):
 
     def _sampled(self, space: Space) -> Space:
         """Return the latent space."""
-        if self.space_of_latents is not None:
-            return self.space_of_latents
-        return self.decoder.latent(space)
+        space._require_continuous("a pullback")
+        latent = self.space_of_latents
+        latent = self.decoder.latent(space) if latent is None else latent
+        latent._require_continuous("a pullback")
+        return latent
 
     def _everywhere(self, array: NDArray[np.float64]) -> Space:  # noqa: ARG002
         raise QuestionError("gradient needs space=, that of the data, for a pullback")
@@ -182,9 +186,7 @@ class Pullback(Question):
         if temperature is not None and decoding.log_det is not None:
             volume = ((_Volume(decoding), decoding.log_det),)
             assembly.ask([(-temperature, volume, Loss.value())], latent, n_data)
-        return assembly.evaluation(
-            *latent._lower_upper(), decoding=decoding, decoded=space._lower_upper()
-        )
+        return assembly.evaluation(latent, decoding=decoding, decoded=space)
 
     def _parts(
         self, space: Space, draws: NDArray[np.float64], latents: NDArray[np.float64] | None
@@ -212,7 +214,7 @@ class _Volume:
     name: str = "log|det ∂φ|"
     differentiable: bool = True
 
-    def _place(self, space: Space, first: int) -> Placed:
+    def _place(self, space: Space, first: int, lookups: Lookups) -> Placed:  # noqa: ARG002
         return Placed(self.decoding.graph, np.arange(first, first + len(space.columns)))
 
 

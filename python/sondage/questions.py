@@ -273,10 +273,13 @@ def near(
 ) -> Question:
     """Ask for rows near another one: Σ_d w_d |x_d − a_d|^norm, in the columns' own units.
 
+    In a categorical column |x_d − a_d| is 1 where the levels differ, else 0.
+
     Parameters
     ----------
     row : mapping by name, one-row frame, or array in the space's order
-        A mapping must name every free column of the space; other names are ignored.
+        A mapping must name every free column of the space; other names are ignored. An array holds
+        numbers: a space with categories of words needs a mapping or a frame.
     weights : mapping by name or array in the space's order, optional
         At least zero; columns without one weigh 1.
     norm : {1, 2}

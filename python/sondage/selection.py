@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def spread(
     rows: NDArray[np.float64],
+    levels: NDArray[np.float64],
     energies: NDArray[np.float64],
     preferred: NDArray[np.bool_],
     k: int,
@@ -21,7 +22,9 @@ def spread(
     Parameters
     ----------
     rows : ndarray of shape (n, d)
-        In units in which distances mean something.
+        Numbers, in units in which distances mean something.
+    levels : ndarray of shape (n, e)
+        Without order: one unit apart where they differ.
     energies : ndarray of shape (n,)
         The first choice is the preferred row of lowest energy.
     preferred : ndarray of bool, shape (n,)
@@ -38,7 +41,7 @@ def spread(
     --------
     >>> import numpy as np
     >>> x = np.array([[0.0], [0.1], [1.0], [0.5]])
-    >>> spread(x, np.array([0.0, 1, 2, 3]), np.ones(4, bool), 3)
+    >>> spread(x, np.zeros((4, 0)), np.array([0.0, 1, 2, 3]), np.ones(4, bool), 3)
     array([0, 2, 3])
     """
     chosen = np.empty(k, dtype=np.int64)
@@ -52,5 +55,6 @@ def spread(
         best = candidates[int(np.argmax(score[candidates]))]
         chosen[i] = best
         left[best] = False
-        np.minimum(nearest, ((rows - rows[best]) ** 2).sum(axis=1), out=nearest)
+        apart = ((rows - rows[best]) ** 2).sum(axis=1) + (levels != levels[best]).sum(axis=1)
+        np.minimum(nearest, apart, out=nearest)
     return chosen

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from sondage._dtypes import dtype_of, holding, require_exact, usual_dtype
 from sondage._reading import read_column
 from sondage.columns import (
     Categorical,
@@ -16,14 +17,17 @@ from sondage.columns import (
     Continuous,
     Fixed,
     Integer,
+    bounds_of,
+    has_levels,
     inside_column,
+    moves,
     require_allowed,
-    require_sampleable,
 )
 from sondage.errors import DataError, SpaceError
 from sondage.frames import listed, to_narwhals, to_row
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import NDArray
 
     from sondage.frames import FrameLike, RowLike
@@ -35,8 +39,9 @@ __all__ = ["Categorical", "Column", "Continuous", "Fixed", "Integer", "Space"]
 class Space:
     """The declared set of rows: an ordered mapping from column name to kind.
 
-    The base measure is Lebesgue on continuous columns (MATH section 1); the sampler never leaves
-    the space. In this version continuous and fixed numeric columns can be sampled.
+    The base measure is Lebesgue on continuous columns, counting on integer and categorical ones
+    (MATH section 1); the sampler never leaves the space. Spaces are equal if they hold the same
+    columns in the same order; the dtypes that `from_frame` remembers are not compared.
 
     Parameters
     ----------
@@ -59,6 +64,8 @@ class Space:
     _items: tuple[tuple[str, Column], ...]
     increase_only: frozenset[str]
     decrease_only: frozenset[str]
+    #: Of each column in a frame; None: the usual one of its kind.
+    _dtypes: tuple[pl.DataType | None, ...] = field(compare=False)
 
     def __init__(
         self,
@@ -101,6 +108,7 @@ class Space:
         object.__setattr__(self, "_items", tuple(columns.items()))
         object.__setattr__(self, "increase_only", frozenset(up))
         object.__setattr__(self, "decrease_only", frozenset(down))
+        object.__setattr__(self, "_dtypes", (None,) * len(columns))
 
     @classmethod
     def from_frame(
@@ -120,7 +128,8 @@ class Space:
     ) -> Space:
         """Read kinds and ranges off data: floats are continuous, ints integer, the rest levels.
 
-        A column that holds one value only, and is given no bounds, becomes `Fixed` at it.
+        A column that holds one value only, and is given no bounds, becomes `Fixed` at it. Answers
+        give columns back in the dtypes that they have here: `Answer.frame` says more.
 
         Parameters
         ----------
@@ -182,7 +191,8 @@ class Space:
                 )
             except (SpaceError, DataError) as error:
                 raise type(error)(f"column {name!r}: {error}") from None
-        return cls(columns, increase_only=increase_only, decrease_only=decrease_only)
+        space = cls(columns, increase_only=increase_only, decrease_only=decrease_only)
+        return space._typed([dtype_of(table.get_column(name)) for name in table.columns])
 
     @property
     def columns(self) -> list[str]:
@@ -216,7 +226,7 @@ class Space:
             columns,
             increase_only=self.increase_only - values.keys(),
             decrease_only=self.decrease_only - values.keys(),
-        )
+        )._typed(self._dtypes)
 
     def around(self, row: RowLike) -> Space:
         """Return the space of a query row.
@@ -255,7 +265,7 @@ class Space:
                 columns[name] = Fixed(value) if lower == upper else type(column)(lower, upper)  # type: ignore[arg-type]
             else:
                 columns[name] = Fixed(values[name])
-        return Space(columns)
+        return Space(columns)._typed(self._dtypes)
 
     def contains(self, frame: FrameLike) -> NDArray[np.bool_]:
         """Say for each row whether it lies in the space, bounds included.
@@ -281,15 +291,24 @@ class Space:
         return inside
 
     def sampleable(self) -> None:
-        """Check that every column is of a kind that can be sampled now.
+        """Check that every column can be sampled as it is.
 
         Raises
         ------
         SpaceError
-            Names the first column that is not and says what to do.
+            Names the first column that cannot and says what to do.
         """
         for name, column in self._items:
-            require_sampleable(name, column)
+            if isinstance(column, Fixed) and column.at_query:
+                raise SpaceError(
+                    f"column {name!r} is fixed at the query's value and there is no query yet; "
+                    "call space.around(row) or space.fix({...})"
+                )
+            try:
+                usual_dtype(column)
+                require_exact(column)
+            except SpaceError as error:
+                raise SpaceError(f"column {name!r} cannot be sampled: {error}") from None
         for names, argument in (
             (self.increase_only, "increase_only"),
             (self.decrease_only, "decrease_only"),
@@ -301,15 +320,33 @@ class Space:
                 )
 
     def _lower_upper(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Bounds in column order; a fixed column has its value twice."""
+        """Bounds of sampled rows in column order; see `sondage._encoding`."""
         self.sampleable()
-        lower, upper = np.empty(len(self._items)), np.empty(len(self._items))
-        for j, (_, column) in enumerate(self._items):
-            if isinstance(column, Fixed):
-                lower[j] = upper[j] = float(cast("float", column.value))
-            elif isinstance(column, Continuous):
-                lower[j], upper[j] = column.lower, column.upper
+        lower, upper = np.array([bounds_of(column) for _, column in self._items]).T.copy()
         return lower, upper
+
+    def _kinds(self) -> NDArray[np.uint8]:
+        """How the sampler moves each column."""
+        return np.array([moves(column) for _, column in self._items], dtype=np.uint8)
+
+    def _require_continuous(self, what: str) -> None:
+        """Refuse columns other than continuous ones and fixed numbers; `what` cannot have them."""
+        self.sampleable()
+        for name, column in self._items:
+            if isinstance(column, Integer) or has_levels(column):
+                raise SpaceError(
+                    f"column {name!r} is {column!r}; {what} needs continuous columns and fixed "
+                    "numbers: declare it Continuous, fix it at a number, or leave it out"
+                )
+
+    def _typed(self, dtypes: Sequence[pl.DataType | None]) -> Space:
+        """Return this space with dtypes for its columns; those that do not fit are left out."""
+        typed = Space(
+            dict(self._items), increase_only=self.increase_only, decrease_only=self.decrease_only
+        )
+        found = (holding(kind, own) for (_, kind), own in zip(self._items, dtypes, strict=True))
+        object.__setattr__(typed, "_dtypes", tuple(found))
+        return typed
 
     def __repr__(self) -> str:
         extra = "".join(

@@ -85,7 +85,7 @@ def variational(
         For an argument that is not allowed, or if G or its gradient is not finite where the fit
         comes.
     SpaceError
-        If the space has nothing free or a column that cannot be sampled yet.
+        If the space has nothing free, or a column that is neither continuous nor fixed at a number.
 
     Notes
     -----
@@ -116,7 +116,7 @@ def variational(
     one_of("family", family, ("full", "mean_field"))
     steps, draws = whole("steps", steps, 1), whole("draws", draws, 1)
     entropy, _ = seed_key(seed)
-    space.sampleable()
+    space._require_continuous("a variational answer")
     sampled = question._sampled(space)
     if not sampled.free:
         raise SpaceError(f"every column of the space is fixed ({sampled!r}); nothing can be fitted")
@@ -136,7 +136,7 @@ def variational(
     log_law -= target.coordinates.log_slope(v).sum(axis=1)
     result = {"draws": rows, "energies": energies[np.newaxis]}
     drawn = Drawn.before_decoding(result, target.evaluation, len(space.columns))
-    drawn = drawn.decoded(result, target.evaluation, temperature)
+    drawn = drawn.decoded(result, target.evaluation, temperature, space)
     recheck(question._parts(space, drawn.draws, drawn.latents), drawn.valid)
     mean, covariance = moments(target.coordinates, fit.mean, fit.covariance)
     curved = target.coordinates.curved

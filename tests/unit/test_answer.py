@@ -170,7 +170,7 @@ def test_diverse_takes_invalid_rows_last(make_answer) -> None:
 def test_spread_maximises_the_smallest_distance_step_by_step() -> None:
     rng = np.random.default_rng(3)
     rows, energies = rng.normal(size=(40, 3)), rng.normal(size=40)
-    chosen = spread(rows, energies, np.ones(40, dtype=bool), 7)
+    chosen = spread(rows, np.zeros((40, 0)), energies, np.ones(40, dtype=bool), 7)
     assert chosen[0] == energies.argmin()
     for i in range(1, 7):
         gaps = np.linalg.norm(rows[:, None] - rows[chosen[:i]][None], axis=2).min(axis=1)

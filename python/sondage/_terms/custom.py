@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sondage._lookups import Lookups
     from sondage.models import Model
     from sondage.models._adapter import Vjp
     from sondage.space import Space
@@ -55,7 +56,7 @@ class Custom(Term):
         """Return its value."""
         return [(1.0, ((self, _NODE),), Loss.value())]
 
-    def _place(self, space: Space, first: int) -> Placed:
+    def _place(self, space: Space, first: int, lookups: Lookups) -> Placed:  # noqa: ARG002
         columns = np.arange(first, first + len(space.columns))
         return _placed(Probe(self.name, _OfRows(self.function, self.slope), columns), columns)
 
@@ -103,11 +104,11 @@ class OutputLoss(Term):
             return "proba" if model.has_proba else "score"
         return "proba" if self.output == "proba" else "score"
 
-    def _place(self, space: Space, first: int) -> Placed:
+    def _place(self, space: Space, first: int, lookups: Lookups) -> Placed:
         members: list[list[tuple[float, int]]] = []
         inputs: list[Probe] = []
         for model in self.models_asked:
-            columns = model.sampled_columns(space) + first
+            columns = model._columns_on(space, first, lookups)
             own = []
             for share, member in model.members:
                 own.append((share, len(inputs)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from sondage._question import Near, Term
 from sondage._terms.words import weighted
+from sondage.columns import has_levels, level_codes, levels_of
 from sondage.errors import QuestionError
 
 if TYPE_CHECKING:
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
 
     from sondage.space import Space
 
-__all__ = ["Distance", "anchor_columns"]
+__all__ = ["Distance"]
 
 _SHOWN = 6
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Distance(Term):
-    """The row stays near another: Σ_d w_d |x_d − a_d|^r (MATH 2, localizer)."""
+    """The row stays near another: Σ_d w_d |x_d − a_d|^r (MATH 2, localizer).
+
+    In a column of levels |x_d − a_d| is 1 where they differ, whatever the levels.
+    """
 
     row: tuple[tuple[str, object], ...] | tuple[float, ...]
     weights: tuple[tuple[str, float], ...] | tuple[float, ...] | None
@@ -32,29 +36,20 @@ class Distance(Term):
 
     def localizers(self, weight: float, space: Space) -> list[Near]:
         """Return the distance in the space's columns."""
-        anchor, given = anchor_columns(
-            "the row of near", _by_name(self.row), space, needed=space.free, otherwise=0.0
-        )
+        anchor, given = _anchor(_by_name(self.row), space)
         column_weights = np.ones(len(space.columns))
         if self.weights is not None:
-            named = _by_name(self.weights)
-            if isinstance(named, dict):
-                unknown = [name for name in named if name not in space.columns]
-                if unknown:
-                    raise QuestionError(
-                        f"weights of near names unknown column {', '.join(map(repr, unknown))}; "
-                        f"the columns are {', '.join(map(repr, space.columns))}"
-                    )
-            column_weights, _ = anchor_columns(
-                "weights of near", named, space, needed=[], otherwise=1.0
-            )
+            column_weights = _column_weights(_by_name(self.weights), space)
         column_weights = np.where(given, column_weights, 0.0)
         return [Near(weight, self.norm, anchor, column_weights)]
 
     def words(self, weight: float) -> str:
         """Say what the term wants."""
         distance = "absolute" if self.norm == 1 else "squared"
-        columns = ", each column by its weight" if self.weights is not None else ""
+        row = _by_name(self.row)
+        words = isinstance(row, dict) and any(isinstance(v, bool | str) for v in row.values())
+        columns = ", 1 for a category that differs" if words else ""
+        columns += ", each column by its weight" if self.weights is not None else ""
         clause = f"the row stays near {_row_words(self.row)}"
         return weighted(weight, clause, f"the sum of {distance} differences{columns}")
 
@@ -63,37 +58,64 @@ class Distance(Term):
         return f"near({_row_repr(self.row)}{weights}, norm={self.norm})"
 
 
-def anchor_columns(
-    what: str,
-    values: dict[str, object] | tuple[float, ...],
-    space: Space,
-    *,
-    needed: list[str],
-    otherwise: float,
+def _anchor(
+    values: dict[str, object] | tuple[float, ...], space: Space
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Numbers in the space's order from a mapping or an array, and which of them were given."""
+    """Return the anchor as a sampled row, and which of its columns were given."""
     columns = space.columns
+    numbers = isinstance(values, tuple)
     if isinstance(values, tuple):
-        if len(values) != len(columns):
-            raise QuestionError(
-                f"{what} has {len(values)} values; the space has {len(columns)} columns"
-            )
-        return np.array(values, dtype=np.float64), np.ones(len(columns), dtype=np.bool_)
-    missing = [name for name in needed if name not in values]
+        _require_length("the row of near", values, columns)
+        values = dict(zip(columns, values, strict=True))
+    missing = [name for name in space.free if name not in values]
     if missing:
         raise QuestionError(
-            f"{what} has no value for {', '.join(map(repr, missing))}; every free column needs one"
+            f"the row of near has no value for {', '.join(map(repr, missing))}; every free column "
+            "needs one"
         )
-    numbers = np.full(len(columns), otherwise)
-    given = np.zeros(len(columns), dtype=np.bool_)
-    for index, name in enumerate(columns):
+    anchor, given = np.zeros(len(columns)), np.zeros(len(columns), dtype=np.bool_)
+    for index, (name, kind) in enumerate(space.kinds.items()):
         value = values.get(name)
-        number = isinstance(value, int | float) and math.isfinite(value)
-        if number:
-            numbers[index], given[index] = float(value), True  # type: ignore[arg-type]
-        elif name in needed:
-            raise QuestionError(f"{what} has {value!r} for column {name!r}; a number is needed")
-    return numbers, given
+        if has_levels(kind):
+            if numbers and not all(isinstance(v, int | float) for v in levels_of(kind)):
+                raise QuestionError(
+                    f"the row of near is an array of numbers, and column {name!r} is {kind!r}: "
+                    "give a mapping by name"
+                )
+            if value is not None and value == value:
+                anchor[index], given[index] = level_codes([value], kind)[0], True
+        elif isinstance(value, int | float) and math.isfinite(value):
+            anchor[index], given[index] = float(value), True
+        if not given[index] and name in space.free:
+            needed = "a level" if has_levels(kind) else "a number"
+            raise QuestionError(
+                f"the row of near has {value!r} for column {name!r}; {needed} is needed"
+            )
+    return anchor, given
+
+
+def _column_weights(
+    values: dict[str, object] | tuple[float, ...], space: Space
+) -> NDArray[np.float64]:
+    """Return a weight for each column, 1 where none is given."""
+    columns = space.columns
+    if isinstance(values, tuple):
+        _require_length("weights of near", values, columns)
+        return np.array(values)
+    unknown = [name for name in values if name not in columns]
+    if unknown:
+        raise QuestionError(
+            f"weights of near names unknown column {', '.join(map(repr, unknown))}; "
+            f"the columns are {', '.join(map(repr, columns))}"
+        )
+    return np.array([values.get(name, 1.0) for name in columns], dtype=np.float64)
+
+
+def _require_length(what: str, values: tuple[float, ...], columns: list[str]) -> None:
+    if len(values) != len(columns):
+        raise QuestionError(
+            f"{what} has {len(values)} values; the space has {len(columns)} columns"
+        )
 
 
 def _by_name(

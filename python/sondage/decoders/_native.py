@@ -144,7 +144,7 @@ class BoxSigmoid(Decoder):
             raise QuestionError(f"space is {type(self.space).__name__}; a sondage.Space is needed")
         if not isinstance(self.jacobian, bool):
             raise QuestionError(f"jacobian={self.jacobian!r} must be True or False")
-        self.space.sampleable()
+        self.space._require_continuous("BoxSigmoid")
 
     def latent(self, space: Space) -> Space:  # noqa: ARG002
         """Return [−20, 20] for each free column."""

@@ -12,6 +12,7 @@ from sondage._probes import Placed, Probe
 from sondage.errors import InternalError, ModelError, QuestionError
 from sondage.frames import listed, plain
 from sondage.models._calls import Foreign
+from sondage.models._on_space import table_of
 from sondage.models._rows import is_ready, raw_rows
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage._core import Graph
+    from sondage._lookups import Lookups
     from sondage.answer import Answer
     from sondage.frames import FrameLike
     from sondage.models._adapter import Source
@@ -281,22 +283,21 @@ class Model:
         position = {name: index for index, name in enumerate(columns)}
         return np.array([position[name] for name in self.feature_names], dtype=np.int64)
 
-    def sampled_columns(self, space: Space) -> NDArray[np.int64]:
-        """Return `columns_in`, for questions: categories cannot be in them yet.
+    def _columns_on(self, space: Space, first: int, lookups: Lookups) -> NDArray[np.int64]:
+        """Columns of a row that the model reads: `columns_in`, and lookups where those differ.
 
-        Raises
-        ------
-        ModelError
-            Also where the model reads a column as a category.
+        The space's columns begin at column `first` of the row.
         """
-        columns = self.columns_in(space)
-        for column, index in zip(self._source.columns, columns, strict=True):
-            if column.levels is not None:
-                raise ModelError(
-                    f"{self.name} reads column {space.columns[index]!r} as a category "
-                    f"({listed(column.levels)}); questions about such models cannot be evaluated "
-                    "on a space yet: predict, proba and score work"
-                )
+        columns = self.columns_in(space) + first
+        kinds, source = list(space.kinds.items()), self._source
+        for j, column in enumerate(source.columns):
+            name, kind = kinds[columns[j] - first]
+            try:
+                table = table_of(column, kind, source.unknown and column.unknown, name)
+            except ModelError as error:
+                raise ModelError(f"{self.name} {error}") from None
+            if table is not None:
+                columns[j] = lookups.column(int(columns[j]), *table)
         return columns
 
     def with_feature_names(self, names: Sequence[str]) -> Model:
@@ -330,9 +331,9 @@ class Model:
         form = self._form_in_core()
         return form.calls if isinstance(form, Foreign) else ()
 
-    def _place(self, space: Space, first: int) -> Placed:
+    def _place(self, space: Space, first: int, lookups: Lookups) -> Placed:
         """Return the model on the columns of a space, which begin at column `first` of the row."""
-        columns = self.sampled_columns(space) + first
+        columns = self._columns_on(space, first, lookups)
         probes = {call.node: Probe(self.name, call, columns) for call in self._calls()}
         return Placed(self._graph(), columns, probes)
 

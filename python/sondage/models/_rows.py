@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sondage.frames import FrameLike
     from sondage.models._features import RawColumn
 
-__all__ = ["is_ready", "raw_rows"]
+__all__ = ["codes", "is_ready", "raw_rows"]
 
 
 def raw_rows(
@@ -70,7 +70,7 @@ def raw_rows(
             out[:, j] = _numbers(given, where, missing=absent)
         else:
             unseen = unknown and column.unknown
-            out[:, j] = _codes(given, column.levels, where, missing=absent, unknown=unseen)
+            out[:, j] = codes(given, column.levels, where, missing=absent, unknown=unseen)
     return out
 
 
@@ -119,16 +119,23 @@ def _numbers(values: list[object], where: str, *, missing: bool) -> NDArray[np.f
     return numbers
 
 
-def _codes(
+def codes(
     values: list[object], levels: Sequence[object], where: str, *, missing: bool, unknown: bool
 ) -> NDArray[np.float64]:
+    """Positions of values in the levels of a column: NaN for a missing one, -1 for an unknown one.
+
+    Raises
+    ------
+    DataError
+        If there is such a value and it is not allowed; `where` says where.
+    """
     if isinstance(levels, OpenLevels):
         known = (np.nan if is_missing(value) else levels.code(plain(value)) for value in values)
-        codes = np.fromiter(known, np.float64, len(values))
-        if np.isnan(codes).any() and not missing:
-            row = int(np.argmax(np.isnan(codes)))
+        found = np.fromiter(known, np.float64, len(values))
+        if np.isnan(found).any() and not missing:
+            row = int(np.argmax(np.isnan(found)))
             raise DataError(f"{where} is {values[row]!r} in row {row}, which is missing")
-        return codes
+        return found
     position: dict[object, float] = {level: float(k) for k, level in enumerate(levels)}
     absent = next((float(k) for k, level in enumerate(levels) if is_missing(level)), None)
 
@@ -141,10 +148,10 @@ def _codes(
         except TypeError:
             return UNKNOWN
 
-    codes = np.fromiter((code(value) for value in values), np.float64, len(values))
+    found = np.fromiter((code(value) for value in values), np.float64, len(values))
     for bad, allowed, word in (
-        (np.isnan(codes), missing, "missing"),
-        (codes == UNKNOWN, unknown, "no level of it"),
+        (np.isnan(found), missing, "missing"),
+        (found == UNKNOWN, unknown, "no level of it"),
     ):
         if bad.any() and not allowed:
             row = int(np.argmax(bad))
@@ -152,7 +159,7 @@ def _codes(
                 f"{where} is {values[row]!r} in row {row}, which is {word}; its levels: "
                 f"{listed(levels)}"
             )
-    return codes
+    return found
 
 
 def is_missing(value: object) -> bool:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from matplotlib.ticker import FuncFormatter
 
-from sondage._text import plural
+from sondage._text import percent, plural
+from sondage.columns import Categorical, Integer, level_codes
 from sondage.errors import DataError
 from sondage.frames import to_polars
+from sondage.plot.levels import draw_levels, integer_edges
 from sondage.plot.style import (
     ANSWER,
     ANSWER_EDGE,
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage.answer import Answer
+    from sondage.columns import Column
     from sondage.frames import FrameLike
+    from sondage.space import Space
 
 __all__ = ["marginals"]
 
@@ -39,31 +44,37 @@ def marginals(answer: Answer, reference: FrameLike | None = None) -> Figure:
         return message("Every column is fixed: there is nothing to draw.")
     if chains * draws == 0:
         return message("The answer holds no draws.")
-    data = None if reference is None else _reference(reference, space.columns, space.free)
+    data = None if reference is None else _reference(reference, space)
     lower, upper = space._lower_upper()
     across = _columns(len(space.free))
     figure, panels = Grid(panels=len(space.free), columns=across).draw()
+    label = f"answer ({plural(chains * draws, 'draw')})"
+    told = "" if data is None else f"reference data ({plural(_height(data), 'row')})"
+    few = 4 if across < 5 else 2
     for axes, name in zip(panels, space.free, strict=True):
-        j = space.columns.index(name)
-        heights, edges = _density(answer.draws[:, :, j].reshape(-1), lower[j], upper[j])
-        label = f"answer ({plural(chains * draws, 'draw')})"
+        j, kind = space.columns.index(name), space.kinds[name]
+        values = answer.draws[:, :, j].reshape(-1)
+        others = None if data is None else data[name]
+        if isinstance(kind, Categorical):
+            draw_levels(axes, kind, values, others, (label, told))
+            dress(axes, name, width=max(14, 110 // across))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: percent(share)))
+            continue
+        edges = _edges(kind, lower[j], upper[j], values.size)
+        heights = _density(values, edges)
         axes.stairs(heights, edges, fill=True, color=ANSWER, label=label, linewidth=0)
         axes.stairs(heights, edges, color=ANSWER_EDGE, linewidth=0.7)
         top = heights.max()
-        if data is not None:
-            outline, steps = _density(data[name], lower[j], upper[j])
-            axes.stairs(
-                outline,
-                steps,
-                color=REFERENCE,
-                linewidth=1.3,
-                label=f"reference data ({plural(_height(data), 'row')})",
-            )
+        if others is not None:
+            steps = _edges(kind, lower[j], upper[j], others.size)
+            outline = _density(others, steps)
+            axes.stairs(outline, steps, color=REFERENCE, linewidth=1.3, label=told)
             top = max(top, outline.max())
-        axes.set_xlim(lower[j], upper[j])
+        axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(0.0, 1.06 * top)
         dress(axes, name, width=max(14, 110 // across))
-        ticks_inside(axes, lower[j], upper[j], 4 if across < 5 else 2)
+        most = min(few, kind.upper - kind.lower) if isinstance(kind, Integer) else few
+        ticks_inside(axes, edges[0], edges[-1], most)
     legend(figure, panels[0], 2)
     return figure
 
@@ -72,14 +83,19 @@ def _columns(panels: int) -> int:
     return next(n for most, n in ((3, panels), (16, 4), (35, 5), (10**9, 6)) if panels <= most)
 
 
-def _density(
-    values: NDArray[np.float64], lower: float, upper: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _edges(kind: Column, lower: float, upper: float, n: int) -> NDArray[np.float64]:
+    """Edges of the bars for `n` values of a column."""
+    if isinstance(kind, Integer):
+        return integer_edges(kind, _bins(n))
+    return np.linspace(lower, upper, _bins(n) + 1)
+
+
+def _density(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Histogram with total area 1 over all values: what lies outside the bounds lowers the bars."""
-    bins = _bins(values.size)
-    share = (values - lower) / (upper - lower)  # any bounds have room for the bins
-    counts, _ = np.histogram(share, bins=bins, range=(0.0, 1.0))
-    return counts * bins / max(values.size, 1), np.linspace(lower, upper, bins + 1)
+    span = edges[-1] - edges[0]  # any bounds have room for the bins
+    shares = (edges - edges[0]) / span
+    counts, _ = np.histogram((values - edges[0]) / span, bins=shares)
+    return np.asarray(counts / (np.diff(shares) * max(values.size, 1)))
 
 
 def _bins(n: int) -> int:
@@ -90,17 +106,20 @@ def _height(data: dict[str, NDArray[np.float64]]) -> int:
     return max(values.size for values in data.values())
 
 
-def _reference(
-    reference: FrameLike, columns: list[str], free: list[str]
-) -> dict[str, NDArray[np.float64]]:
-    table = to_polars(reference, columns if isinstance(reference, np.ndarray) else free)
+def _reference(reference: FrameLike, space: Space) -> dict[str, NDArray[np.float64]]:
+    """Values of the free columns that are not missing; levels as positions, -1 for others."""
+    array = isinstance(reference, np.ndarray)
+    table = to_polars(reference, space.columns if array else space.free)
     data = {}
-    for name in free:
-        series = table[name]
+    for name in space.free:
+        series, kind = table[name].drop_nulls(), space.kinds[name]
+        if isinstance(kind, Categorical):
+            data[name] = level_codes(series.to_list(), kind)
+            continue
         if not (series.dtype.is_numeric() or series.dtype == pl.Boolean):
             raise DataError(
                 f"column {name!r} of the reference is {series.dtype}; numbers are needed"
             )
-        values = series.cast(pl.Float64).drop_nulls().drop_nans().to_numpy()
+        values = series.cast(pl.Float64).drop_nans().to_numpy()
         data[name] = values[np.isfinite(values)]
     return data

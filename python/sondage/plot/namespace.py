@@ -32,7 +32,7 @@ class AnswerPlots:
         return "AnswerPlots: .marginals(reference=None), .trace(), .scatter(x, y)"
 
     def marginals(self, reference: FrameLike | None = None) -> Figure:
-        """Draw the histogram of every free column between its bounds.
+        """Draw the histogram of every free column between its bounds; of categories, their shares.
 
         Parameters
         ----------
@@ -43,7 +43,7 @@ class AnswerPlots:
         Raises
         ------
         DataError
-            If the reference lacks a column or holds something else than numbers.
+            If the reference lacks a column, or holds something else than numbers in one of them.
         """
         _require_matplotlib()
         from sondage.plot.marginals import marginals
@@ -59,6 +59,8 @@ class AnswerPlots:
 
     def scatter(self, x: str, y: str) -> Figure:
         """Draw two free columns against each other, coloured by G.
+
+        Draws of one level are spread out beside it.
 
         Raises
         ------

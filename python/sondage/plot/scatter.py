@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sondage._text import shorten
+from sondage.columns import Categorical
 from sondage.errors import DataError
 from sondage.frames import listed
+from sondage.plot.levels import MOST_NAMES, label_levels
 from sondage.plot.style import INK, LEGEND, MUTED, RULE, TICK, dress, message, new_figure
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["scatter"]
 
 POINTS = 5_000
+#: How far aside of its level a draw may lie.
+SPREAD = 0.3
 
 
 def scatter(answer: Answer, x: str, y: str) -> Figure:
@@ -34,15 +38,22 @@ def scatter(answer: Answer, x: str, y: str) -> Figure:
     columns = answer.space.columns
     i, j = columns.index(x), columns.index(y)
     kept = np.arange(0, n, max(1, -(-n // POINTS)))
-    rows = answer.draws.reshape(n, len(columns))[kept]
+    rows = answer.draws.reshape(n, len(columns))[kept][:, [i, j]]
     energies = answer.energies.reshape(n)[kept]
     order = np.argsort(-energies, kind="stable")
-    lower, upper = answer.space._lower_upper()
+    lower, upper = (bounds[[i, j]] for bounds in answer.space._lower_upper())
+    margins = 0.02 * (upper - lower)
+    kinds = [answer.space.kinds[name] for name in (x, y)]
+    aside = np.random.default_rng(0)
+    for axis, kind in enumerate(kinds):
+        if isinstance(kind, Categorical):
+            rows[:, axis] += aside.uniform(-SPREAD, SPREAD, len(rows))
+            margins[axis] = 0.5
     figure = new_figure(6.4, 5.0)
     axes = figure.add_axes((0.13, 0.12, 0.68, 0.83))
     points = axes.scatter(
-        rows[order, i],
-        rows[order, j],
+        rows[order, 0],
+        rows[order, 1],
         c=energies[order],
         cmap="cividis",
         s=9.0,
@@ -54,9 +65,11 @@ def scatter(answer: Answer, x: str, y: str) -> Figure:
     for name, axis in ((x, axes.xaxis), (y, axes.yaxis)):
         axis.set_label_text(shorten(name, 50), fontsize=LEGEND + 1, color=INK)
         axis.label.set_parse_math(False)
-    margins = 0.02 * (upper - lower)
-    axes.set_xlim(lower[i] - margins[i], upper[i] + margins[i])
-    axes.set_ylim(lower[j] - margins[j], upper[j] + margins[j])
+    axes.set_xlim(lower[0] - margins[0], upper[0] + margins[0])
+    axes.set_ylim(lower[1] - margins[1], upper[1] + margins[1])
+    for kind, axis in zip(kinds, (axes.xaxis, axes.yaxis), strict=True):
+        if isinstance(kind, Categorical):
+            label_levels(axis, kind, most=12 if axis is axes.yaxis else MOST_NAMES)
     bar = figure.colorbar(points, cax=figure.add_axes((0.85, 0.12, 0.025, 0.83)))
     bar.set_label("G (energy)", fontsize=LEGEND, color=INK)
     bar.ax.tick_params(labelsize=TICK, labelcolor=MUTED, color=RULE, length=3.0, width=0.8)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sondage.columns import Categorical
+from sondage.plot.levels import label_levels
 from sondage.plot.style import CHAINS, INK, LEGEND, MUTED, TICK, Grid, dress, legend, message
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ def traces(answer: Answer, most: int | None = None) -> Figure:
     across = 2 if len(names) <= 8 else 3
     grid = Grid(panels=len(names), columns=across, left=0.45, gap_x=0.6, panel_height=0.95)
     figure, panels = grid.draw()
-    for axes, name, values in zip(panels, names, series, strict=True):
+    kinds = [None, *(answer.space.kinds[name] for name in names[1:])]
+    for axes, name, kind, values in zip(panels, names, kinds, series, strict=True):
         for chain in range(chains):
             axes.plot(
                 kept,
@@ -50,6 +53,8 @@ def traces(answer: Answer, most: int | None = None) -> Figure:
             )
         axes.set_xlim(0, max(draws - 1, 1))
         dress(axes, "G (energy)" if name == "G" and axes is panels[0] else name, values=True)
+        if isinstance(kind, Categorical):
+            label_levels(axes.yaxis, kind)
     if chains <= len(CHAINS):
         legend(figure, panels[0], len(CHAINS), x=0.0)
         for line in figure.legends[0].get_lines():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sondage import _text as text
-from sondage.columns import Continuous, Fixed
+from sondage.columns import Continuous, Fixed, Integer
 from sondage.persistence import SavedQuestion, fingerprint
 
 if TYPE_CHECKING:
@@ -267,7 +267,9 @@ def _extent(kind: Column) -> str:
         return repr(kind.value)
     if isinstance(kind, Continuous):
         return f"[{kind.lower:.10g}, {kind.upper:.10g}]"
-    return repr(kind)
+    if isinstance(kind, Integer):
+        return f"{kind.lower} to {kind.upper}"
+    return text.shorten(", ".join(str(level) for level in kind.levels), 200)
 
 
 def _qualified(expression: str) -> str:
