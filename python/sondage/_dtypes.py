@@ -72,12 +72,12 @@ def usual_dtype(kind: Column) -> pl.DataType:
 
 
 def holding(kind: Column, dtype: pl.DataType | None) -> pl.DataType | None:
-    """Return a dtype if it holds every value of a column, and is not the usual one; else None."""
+    """Return a dtype if it holds every value of a column; else None."""
     if dtype is None or (isinstance(kind, Fixed) and kind.at_query):
         return dtype
     if isinstance(kind, Continuous):
         if dtype != pl.Float32:
-            return None
+            return dtype if dtype == pl.Float64 else None
         lower, upper = float32_bounds(kind)
         return dtype if lower <= upper else None
     if isinstance(kind, Integer):

@@ -1,4 +1,4 @@
-"""Columns of a row looked up in tables: what models read where their columns are not the space's."""
+"""Columns looked up in tables: what models read where their columns are not the space's."""
 
 from __future__ import annotations
 

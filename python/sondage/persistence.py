@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from sondage._dtypes import usual_dtype
 from sondage._encoding import encode
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError
@@ -226,8 +225,7 @@ def _arrays(
 
 def _with_dtypes(space: Space, table: pl.DataFrame) -> Space:
     """Return the space with the dtypes that its columns have in the file."""
-    found = ((table.schema[name], usual_dtype(kind)) for name, kind in space.kinds.items())
-    return space._typed([own if own != usual else None for own, usual in found])
+    return space._typed([table.schema[name] for name in space.columns])
 
 
 def _space_to_json(space: Space) -> dict[str, object]:

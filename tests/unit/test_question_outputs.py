@@ -86,15 +86,28 @@ def test_gradients_without_a_space_are_in_the_models_own_columns() -> None:
         two.gradient(X)
 
 
-def test_categories_cannot_be_in_a_question_yet() -> None:
+def test_models_of_categories_say_what_they_cannot_read() -> None:
     frame = pl.DataFrame({"a": X[:, 0], "kind": np.array(["u", "v"])[TWO]})
     encoder = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
     pipeline = make_pipeline(encoder, LogisticRegression()).fit(frame.to_pandas(), LABEL == 2)
     model = sd.as_model(pipeline)
     assert (model.predict(frame) == pipeline.predict(frame.to_pandas())).all()
-    space = sd.Space({"a": sd.Continuous(-3, 3), "kind": sd.Fixed(0.0)})
-    with pytest.raises(sd.ModelError, match=r"reads column 'kind' as a category \('u', 'v'\)"):
-        sd.fixed_label(model, True).evaluate(np.array([[0.0, 0.0]]), space)
+    for kind, message in (
+        (sd.Fixed(0.0), r"pipeline does not know 0.0 in column 'kind', .*its levels are 'u', 'v'"),
+        (sd.Categorical(["u", "w"]), "does not know 'w' in column 'kind', which the space allows"),
+        (
+            sd.Continuous(0, 1),
+            r"reads column 'kind' as a category \('u', 'v'\), .*Continuous.*declare",
+        ),
+        (sd.Integer(0, 4096), "more than 4,096 values: declare it Categorical, or narrow it"),
+    ):
+        space = sd.Space({"a": sd.Continuous(-3, 3), "kind": kind})
+        with pytest.raises(sd.ModelError, match=message):
+            sd.fixed_label(model, True)._on(space)
+    numeric = sd.as_model(LogisticRegression().fit(X[:, :1], TWO)).with_feature_names(["kind"])
+    for kind in (sd.Categorical(["u", "v"]), sd.Fixed("u")):
+        with pytest.raises(sd.ModelError, match="reads column 'kind' as a number, and the space's"):
+            sd.fixed_label(numeric, 1)._on(sd.Space({"kind": kind}))
 
 
 def test_numeric_codes_that_trees_split_by_sets_are_walked() -> None:

@@ -14,7 +14,7 @@ from sondage._checks import Predicts
 from sondage.errors import DataError, ModelError, QuestionError, SpaceError
 from sondage.models import as_model
 from sondage.questions import Question, fixed_label, near, prediction_risky, require
-from sondage.space import Continuous, Fixed, Integer, Space
+from sondage.space import Continuous, Fixed, Space
 
 NAMES = ["a", "b", "c"]
 X = load_wine().data[:, [0, 6, 9]]
@@ -318,7 +318,7 @@ def test_a_space_that_does_not_fit_is_refused() -> None:
         question.evaluate(FRAME, Space({"a": Continuous(0, 1), "z": Continuous(0, 1)}))
     with pytest.raises(ModelError, match=r"from_frame\(array, names="):
         question.evaluate(FRAME, Space.from_frame(FRAME.to_numpy()))
-    with pytest.raises(SpaceError, match="'b' is Integer"):
-        question.evaluate(FRAME, Space(dict(SPACE.kinds) | {"b": Integer(0, 3)}))
+    with pytest.raises(SpaceError, match="'b' cannot be sampled: its levels"):
+        question.evaluate(FRAME, Space(dict(SPACE.kinds) | {"b": Categorical([0, "a"])}))
     with pytest.raises(DataError, match="no column 'b'"):
         question.evaluate(FRAME.drop("b"), SPACE)

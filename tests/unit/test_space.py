@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sondage.columns import Categorical, Column, Continuous, Fixed, Integer
+from sondage.columns import (
+    CONTINUOUS,
+    INTEGER,
+    LEVELS,
+    Categorical,
+    Column,
+    Continuous,
+    Fixed,
+    Integer,
+)
 from sondage.errors import DataError, SpaceError
 from sondage.space import Space
 
@@ -146,16 +155,37 @@ def test_bounds_in_column_order() -> None:
     assert upper.tolist() == [3.0, 1.0]
 
 
+def test_the_sampler_moves_numbers_and_positions_of_levels() -> None:
+    space = Space(
+        {
+            "x": Continuous(-1.5, 2.0),
+            "n": Integer(-3, 4),
+            "job": Categorical(["b", "a", "c"]),
+            "sex": Fixed("f"),
+            "rate": Fixed(2.5),
+            "member": Fixed(True),
+        }
+    )
+    lower, upper = space._lower_upper()
+    assert lower.tolist() == [-1.5, -3.0, 0.0, 0.0, 2.5, 1.0]
+    assert upper.tolist() == [2.0, 4.0, 2.0, 0.0, 2.5, 1.0]
+    assert space._kinds().tolist() == [CONTINUOUS, INTEGER, LEVELS, LEVELS, CONTINUOUS, CONTINUOUS]
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (Integer(0, 3), "'c' is .* integer columns cannot be sampled yet.*continuous"),
-        (Categorical(["a", "b"]), "'c' is .* categorical .* cannot be sampled yet: leave it out"),
-        (Fixed("f"), "'c' is fixed at 'f', which is not a number"),
+        (
+            Categorical(["a", 1]),
+            "'c' cannot be sampled: its levels 'a', 1 must be strings, numbers",
+        ),
+        (Categorical([True, 0]), "its levels True, 0 must be strings, numbers or booleans"),
+        (Fixed(("f",)), r"its value \('f',\) must be strings, numbers or booleans"),
+        (Integer(0, 2**53 + 2), r"'c' cannot be sampled: its bounds must lie within ±2\^53"),
         (Fixed(), "'c' is fixed at the query's value and there is no query"),
     ],
 )
-def test_what_cannot_be_sampled_yet_says_what_to_do(column: Column, message: str) -> None:
+def test_what_cannot_be_sampled_says_what_to_do(column: Column, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         Space({"x": Continuous(0, 1), "c": column}).sampleable()
 

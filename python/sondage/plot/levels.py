@@ -58,7 +58,7 @@ def draw_levels(
     axes.set_xlim(0.0, 1.06 * max(top, 1e-9))
     axes.set_ylim(len(names) - 0.5, -0.5)
     size = min(TICK, 56.0 / len(names))
-    for place, name in zip(places, names, strict=True):
+    for place, name in enumerate(names):
         text = axes.text(
             0.015,
             place,
@@ -71,11 +71,11 @@ def draw_levels(
         text.set_parse_math(False)
 
 
-def label_levels(axis: Axis, kind: Categorical, most: int = MOST_NAMES) -> None:
+def label_levels(axis: Axis, kind: Categorical, width: int, most: int = MOST_NAMES) -> None:
     """Name the levels along an axis; where they are many, some of them."""
     every = -(-len(kind.levels) // most)
     places = range(0, len(kind.levels), every)
-    labels = axis.set_ticks(list(places), [shorten(str(kind.levels[k]), 10) for k in places])
+    labels = axis.set_ticks(list(places), [shorten(str(kind.levels[k]), width) for k in places])
     for tick in labels:
         for label in (tick.label1, tick.label2):
             label.set_parse_math(False)

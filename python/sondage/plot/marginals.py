@@ -60,14 +60,12 @@ def marginals(answer: Answer, reference: FrameLike | None = None) -> Figure:
             dress(axes, name, width=max(14, 110 // across))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: percent(share)))
             continue
-        edges = _edges(kind, lower[j], upper[j], values.size)
-        heights = _density(values, edges)
+        heights, edges = _density(values, kind, lower[j], upper[j])
         axes.stairs(heights, edges, fill=True, color=ANSWER, label=label, linewidth=0)
         axes.stairs(heights, edges, color=ANSWER_EDGE, linewidth=0.7)
         top = heights.max()
         if others is not None:
-            steps = _edges(kind, lower[j], upper[j], others.size)
-            outline = _density(others, steps)
+            outline, steps = _density(others, kind, lower[j], upper[j])
             axes.stairs(outline, steps, color=REFERENCE, linewidth=1.3, label=told)
             top = max(top, outline.max())
         axes.set_xlim(edges[0], edges[-1])
@@ -83,19 +81,19 @@ def _columns(panels: int) -> int:
     return next(n for most, n in ((3, panels), (16, 4), (35, 5), (10**9, 6)) if panels <= most)
 
 
-def _edges(kind: Column, lower: float, upper: float, n: int) -> NDArray[np.float64]:
-    """Edges of the bars for `n` values of a column."""
-    if isinstance(kind, Integer):
-        return integer_edges(kind, _bins(n))
-    return np.linspace(lower, upper, _bins(n) + 1)
-
-
-def _density(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def _density(
+    values: NDArray[np.float64], kind: Column, lower: float, upper: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Histogram with total area 1 over all values: what lies outside the bounds lowers the bars."""
-    span = edges[-1] - edges[0]  # any bounds have room for the bins
-    shares = (edges - edges[0]) / span
-    counts, _ = np.histogram((values - edges[0]) / span, bins=shares)
-    return np.asarray(counts / (np.diff(shares) * max(values.size, 1)))
+    bins = _bins(values.size)
+    if isinstance(kind, Integer):
+        edges = integer_edges(kind, bins)
+        counts, _ = np.histogram(values, bins=edges)
+        shares = counts / np.diff(edges) * (edges[-1] - edges[0])
+        return shares / max(values.size, 1), edges
+    share = (values - lower) / (upper - lower)  # any bounds have room for the bins
+    counts, _ = np.histogram(share, bins=bins, range=(0.0, 1.0))
+    return counts * bins / max(values.size, 1), np.linspace(lower, upper, bins + 1)
 
 
 def _bins(n: int) -> int:

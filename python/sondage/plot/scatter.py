@@ -10,7 +10,7 @@ from sondage._text import shorten
 from sondage.columns import Categorical
 from sondage.errors import DataError
 from sondage.frames import listed
-from sondage.plot.levels import MOST_NAMES, label_levels
+from sondage.plot.levels import label_levels
 from sondage.plot.style import INK, LEGEND, MUTED, RULE, TICK, dress, message, new_figure
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def scatter(answer: Answer, x: str, y: str) -> Figure:
     margins = 0.02 * (upper - lower)
     kinds = [answer.space.kinds[name] for name in (x, y)]
     aside = np.random.default_rng(0)
-    for axis, kind in enumerate(kinds):
+    for k, kind in enumerate(kinds):
         if isinstance(kind, Categorical):
-            rows[:, axis] += aside.uniform(-SPREAD, SPREAD, len(rows))
-            margins[axis] = 0.5
+            rows[:, k] += aside.uniform(-SPREAD, SPREAD, len(rows))
+            margins[k] = 0.5
     figure = new_figure(6.4, 5.0)
     axes = figure.add_axes((0.13, 0.12, 0.68, 0.83))
     points = axes.scatter(
@@ -67,9 +67,10 @@ def scatter(answer: Answer, x: str, y: str) -> Figure:
         axis.label.set_parse_math(False)
     axes.set_xlim(lower[0] - margins[0], upper[0] + margins[0])
     axes.set_ylim(lower[1] - margins[1], upper[1] + margins[1])
-    for kind, axis in zip(kinds, (axes.xaxis, axes.yaxis), strict=True):
-        if isinstance(kind, Categorical):
-            label_levels(axis, kind, most=12 if axis is axes.yaxis else MOST_NAMES)
+    if isinstance(kinds[0], Categorical):
+        label_levels(axes.xaxis, kinds[0], 10)
+    if isinstance(kinds[1], Categorical):
+        label_levels(axes.yaxis, kinds[1], 9, most=12)
     bar = figure.colorbar(points, cax=figure.add_axes((0.85, 0.12, 0.025, 0.83)))
     bar.set_label("G (energy)", fontsize=LEGEND, color=INK)
     bar.ax.tick_params(labelsize=TICK, labelcolor=MUTED, color=RULE, length=3.0, width=0.8)

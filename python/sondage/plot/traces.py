@@ -37,9 +37,16 @@ def traces(answer: Answer, most: int | None = None) -> Figure:
     series = [answer.energies] + [answer.draws[:, :, columns.index(name)] for name in names[1:]]
     kept = np.arange(0, draws, max(1, -(-draws // POINTS)))
     across = 2 if len(names) <= 8 else 3
-    grid = Grid(panels=len(names), columns=across, left=0.45, gap_x=0.6, panel_height=0.95)
-    figure, panels = grid.draw()
     kinds = [None, *(answer.space.kinds[name] for name in names[1:])]
+    aside = 0.4 if any(isinstance(kind, Categorical) for kind in kinds) else 0.0  # room for names
+    grid = Grid(
+        panels=len(names),
+        columns=across,
+        left=0.45 + aside,
+        gap_x=0.6 + aside,
+        panel_height=0.95,
+    )
+    figure, panels = grid.draw()
     for axes, name, kind, values in zip(panels, names, kinds, series, strict=True):
         for chain in range(chains):
             axes.plot(
@@ -54,7 +61,7 @@ def traces(answer: Answer, most: int | None = None) -> Figure:
         axes.set_xlim(0, max(draws - 1, 1))
         dress(axes, "G (energy)" if name == "G" and axes is panels[0] else name, values=True)
         if isinstance(kind, Categorical):
-            label_levels(axes.yaxis, kind)
+            label_levels(axes.yaxis, kind, 12)
     if chains <= len(CHAINS):
         legend(figure, panels[0], len(CHAINS), x=0.0)
         for line in figure.legends[0].get_lines():
