@@ -261,6 +261,7 @@ class Question(ABC):
 
     def _on(self, space: Space, temperature: float | None = None) -> Evaluation:  # noqa: ARG002
         """G on a space; with a temperature, what is sampled where that is not G alone."""
+        space.sampleable()
         assembly = Assembly(len(space.columns))
         assembly.add(self.terms, space)
         return assembly.evaluation(space)

@@ -77,7 +77,7 @@ def test_unknown_categories_are_for_models_that_take_them() -> None:
     frame = FRAME.head(3).with_columns(job=pl.Series(["z", "a", "z"]), grade=pl.Series([0, 1, 5]))
     model = pipeline("ignore")
     np.testing.assert_array_equal(seen(model, space, frame)[0], model._rows(frame))
-    with pytest.raises(ModelError, match="does not know 'z' in column 'job'.*levels are 'a', 'b'"):
+    with pytest.raises(ModelError, match=r"does not know 'z' in column 'job'.*levels are 'a', 'b'"):
         seen(pipeline(), space, frame)
 
 

@@ -57,9 +57,7 @@ def test_near_says_which_value_it_needs() -> None:
 def test_frames_are_evaluated_outside_the_bounds_but_with_known_levels_only() -> None:
     frame = pl.DataFrame([ROW | {"n": 99, "x": 7.0}])
     assert sd.near(ROW, norm=1).evaluate(frame, SPACE).tolist() == [104.5]
-    with pytest.raises(
-        sd.DataError, match="'job' .* is 'z' in row 0; its levels are 'b', 'a', 'c'"
-    ):
+    with pytest.raises(sd.DataError, match=r"'job' .* is 'z' in row 0; its levels are 'b', 'a'"):
         sd.near(ROW).evaluate(pl.DataFrame([ROW | {"job": "z"}]), SPACE)
 
 
@@ -195,9 +193,6 @@ def test_answers_through_maps_are_about_continuous_columns() -> None:
         decoder = (np.eye(5), 0.0)
         with pytest.raises(sd.SpaceError, match=f"column '{name}' is .*; a pullback needs cont"):
             sd.ask(sd.pullback(sd.near(ROW), decoder), space)
-    latent = sd.Space({"z": sd.Integer(0, 3)})
-    with pytest.raises(sd.SpaceError, match="column 'z' is Integer.*; a pullback needs cont"):
-        sd.ask(
-            sd.pullback(sd.near([0.0]), ([[1.0]], 0.0), latent),
-            sd.Space({"x": sd.Continuous(0, 1)}),
-        )
+    latent, line = sd.Space({"z": sd.Integer(0, 3)}), sd.Space({"x": sd.Continuous(0, 1)})
+    with pytest.raises(sd.SpaceError, match=r"column 'z' is Integer.*; a pullback needs cont"):
+        sd.ask(sd.pullback(sd.near([0.0]), ([[1.0]], 0.0), latent), line)

@@ -97,7 +97,7 @@ def test_models_of_categories_say_what_they_cannot_read() -> None:
         (sd.Categorical(["u", "w"]), "does not know 'w' in column 'kind', which the space allows"),
         (
             sd.Continuous(0, 1),
-            r"reads column 'kind' as a category \('u', 'v'\), .*Continuous.*declare",
+            r"column 'kind' as a category \('u', 'v'\), .*Continuous.*declare",
         ),
         (sd.Integer(0, 4096), "more than 4,096 values: declare it Categorical, or narrow it"),
     ):

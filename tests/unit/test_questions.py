@@ -14,7 +14,7 @@ from sondage._checks import Predicts
 from sondage.errors import DataError, ModelError, QuestionError, SpaceError
 from sondage.models import as_model
 from sondage.questions import Question, fixed_label, near, prediction_risky, require
-from sondage.space import Continuous, Fixed, Space
+from sondage.space import Categorical, Continuous, Fixed, Space
 
 NAMES = ["a", "b", "c"]
 X = load_wine().data[:, [0, 6, 9]]

@@ -177,7 +177,7 @@ def test_the_sampler_moves_numbers_and_positions_of_levels() -> None:
     [
         (
             Categorical(["a", 1]),
-            "'c' cannot be sampled: its levels 'a', 1 must be strings, numbers",
+            "'c' cannot be sampled: its levels 'a', 1 must be strings",
         ),
         (Categorical([True, 0]), "its levels True, 0 must be strings, numbers or booleans"),
         (Fixed(("f",)), r"its value \('f',\) must be strings, numbers or booleans"),
