@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from sondage.errors import DataError, MissingDependencyError
-from sondage.space import Continuous, Fixed
+from sondage.space import Categorical, Continuous, Fixed, Integer, Space
 
 HOSTILE = {"$\\frac{": Continuous(0, 1), "a_b^c": Continuous(-1e7, 1e7)}
 
@@ -159,3 +159,60 @@ def test_without_matplotlib_the_extra_is_named(answer, monkeypatch) -> None:
     ):
         with pytest.raises(MissingDependencyError, match=r"sondage\[report\]"):
             draw()
+
+
+MIXED = Space(
+    {
+        "job": Categorical(["clerk", "$x_1$ <b>"]),
+        "town": Categorical([f"town {k}" for k in range(20)]),
+        "kids": Integer(0, 5),
+        "hours": Integer(1, 99),
+        "x": Continuous(0, 1),
+    }
+)
+
+
+def mixed_answer(make_answer):
+    rng = np.random.default_rng(0)
+    lower, upper = MIXED._lower_upper()
+    values = rng.integers(lower, upper + 1, size=(4, 200, 5)).astype(float)
+    values[:, :, 4] = rng.random((4, 200))
+    return make_answer(MIXED, values=values)
+
+
+def test_levels_have_bars_of_their_shares(make_answer) -> None:
+    answer = mixed_answer(make_answer)
+    reference = answer.frame.head(100).with_columns(job=pl.lit("clerk"), town=pl.lit("elsewhere"))
+    figure = answer.plot.marginals(reference)
+    job, town, kids, hours, _ = figure.axes
+    shares = [(answer.frame["job"] == level).mean() for level in ("clerk", "$x_1$ <b>")]
+    assert [bar.get_width() for bar in job.patches] == pytest.approx([*shares, 1.0, 0.0])
+    assert [text.get_text() for text in job.texts] == ["clerk", "$x_1$ <b>"]
+    assert town.texts[-1].get_text() == "13 others"
+    widths = [bar.get_width() for bar in town.patches]
+    assert sum(widths[:8]) == pytest.approx(1.0)
+    assert widths[8:] == [0.0] * 8
+    edges = kids.patches[0].get_data().edges
+    assert edges.tolist() == [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+    for axes in (kids, hours):
+        data = axes.patches[0].get_data()
+        span = data.edges[-1] - data.edges[0]
+        assert (data.values * np.diff(data.edges)).sum() == pytest.approx(span)
+
+
+def test_axes_name_levels(make_answer) -> None:
+    answer = mixed_answer(make_answer)
+    names = [label.get_text() for label in answer.plot.trace().axes[1].get_yticklabels()]
+    assert names == ["clerk", "$x_1$ <b>"]
+    axes = answer.plot.scatter("job", "x").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["clerk", "$x_1$ <b>"]
+    assert axes.get_xlim() == (-0.5, 1.5)
+    points = axes.collections[0].get_offsets()[:, 0]
+    assert 0.1 < np.abs(points - np.round(points)).max() <= 0.3
+    assert len(answer.plot.scatter("town", "town").axes[0].get_yticks()) <= 12
+
+
+def test_reports_of_mixed_columns(tmp_path, make_answer) -> None:
+    page = mixed_answer(make_answer).report(tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "0 to 5" in page
+    assert "clerk, $x_1$ &lt;b&gt;" in page
