@@ -67,6 +67,18 @@ def test_functions_are_given_positions_of_levels() -> None:
     assert question.evaluate(frame, SPACE).tolist() == pytest.approx([110.5, 210.5])
 
 
+def test_callables_are_given_levels() -> None:
+    def score(frame: pd.DataFrame) -> np.ndarray:
+        assert set(frame["sex"]) == {"f"}
+        return np.where(frame["job"] == "c", 2.0, 0.5) + frame["x"] + frame["n"]
+
+    model = sd.as_model(score, space=SPACE, output="value")
+    for space in (SPACE, sd.Space(dict(SPACE.kinds) | {"job": sd.Categorical(["a", "c"])})):
+        frame = pl.DataFrame([ROW, ROW | {"job": "c"}])
+        values = sd.fixed_label(model, 2.0).evaluate(frame, space)
+        assert values.tolist() == pytest.approx([0.0, 0.5 * 1.5**2])
+
+
 def test_gradients_are_in_continuous_columns() -> None:
     line = np.arange(-2.0, 2.0, 0.5)[:, None]
     with pytest.raises(

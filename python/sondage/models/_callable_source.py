@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, cast
 
 import numpy as np
 
-from sondage.columns import Categorical, Continuous, Integer
+from sondage.columns import Categorical, Continuous, Fixed, Integer, has_levels, levels_of
 from sondage.errors import ModelError
 from sondage.frames import listed, plain
 from sondage.models._adapter import Source
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sondage.columns import Column
     from sondage.models._adapter import Gives, Vjp
     from sondage.models._jax import Traced
     from sondage.space import Space
@@ -82,7 +83,7 @@ class CallableSource(Source):
             If the function gives something else than `output`, or cannot have such a `vjp`.
         """
         columns = tuple(
-            RawColumn(name, tuple(kind.levels) if isinstance(kind, Categorical) else None)
+            RawColumn(name, tuple(levels_of(kind)) if _named(kind) else None)
             for name, kind in space.kinds.items()
         )
         numeric = all(column.levels is None for column in columns)
@@ -222,6 +223,10 @@ def _require_vjp(vjp: object, output: Output, columns: tuple[RawColumn, ...]) ->
     named = [column.name for column in columns if column.levels is not None]
     if named:
         raise ModelError(f"vjp= needs columns of numbers; the space has levels in {listed(named)}")
+
+
+def _named(kind: Column) -> TypeGuard[Categorical | Fixed]:
+    return has_levels(kind) and not (isinstance(kind, Fixed) and kind.at_query)
 
 
 def _middle(space: Space) -> NDArray[np.float64]:

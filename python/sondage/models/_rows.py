@@ -130,8 +130,8 @@ def codes(
         If there is such a value and it is not allowed; `where` says where.
     """
     if isinstance(levels, OpenLevels):
-        known = (np.nan if is_missing(value) else levels.code(plain(value)) for value in values)
-        found = np.fromiter(known, np.float64, len(values))
+        open_codes = (np.nan if is_missing(v) else levels.code(plain(v)) for v in values)
+        found = np.fromiter(open_codes, np.float64, len(values))
         if np.isnan(found).any() and not missing:
             row = int(np.argmax(np.isnan(found)))
             raise DataError(f"{where} is {values[row]!r} in row {row}, which is missing")
@@ -148,7 +148,11 @@ def codes(
         except TypeError:
             return UNKNOWN
 
-    found = np.fromiter((code(value) for value in values), np.float64, len(values))
+    try:
+        known = {value: code(value) for value in set(values)}
+        found = np.fromiter((known[value] for value in values), np.float64, len(values))
+    except TypeError:  # lists and the like
+        found = np.fromiter((code(value) for value in values), np.float64, len(values))
     for bad, allowed, word in (
         (np.isnan(found), missing, "missing"),
         (found == UNKNOWN, unknown, "no level of it"),
