@@ -72,7 +72,8 @@ def test_callables_are_given_levels() -> None:
         assert set(frame["sex"]) == {"f"}
         return np.where(frame["job"] == "c", 2.0, 0.5) + frame["x"] + frame["n"]
 
-    model = sd.as_model(score, space=SPACE, output="value")
+    with pytest.warns(sd.ForeignModelWarning):
+        model = sd.as_model(score, space=SPACE, output="value")
     for space in (SPACE, sd.Space(dict(SPACE.kinds) | {"job": sd.Categorical(["a", "c"])})):
         frame = pl.DataFrame([ROW, ROW | {"job": "c"}])
         values = sd.fixed_label(model, 2.0).evaluate(frame, space)
