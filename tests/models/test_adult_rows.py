@@ -13,6 +13,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import sondage as sd
+from sondage._encoding import encode
+from sondage._recheck import recheck
 
 Adult = tuple[pl.DataFrame, NDArray[np.int64]]
 FIXED = ["race", "gender", "native-country"]
@@ -53,6 +55,18 @@ def test_g_is_of_the_pipeline(fitted: tuple[Pipeline, pl.DataFrame]) -> None:
         rtol=1e-4,
         atol=1e-6,
     )
+
+
+def test_the_pipeline_confirms_rows_of_words(fitted: tuple[Pipeline, pl.DataFrame]) -> None:
+    pipeline, frame = fitted
+    space, rows = sd.Space.from_frame(frame), frame.head(500)
+    question = sd.require(sd.as_model(pipeline), 1)
+    confirmed = np.zeros((2, 250), dtype=np.bool_)
+    draws = encode(rows, space).reshape(2, 250, -1)
+    recheck(question._parts(space, draws, None), confirmed)
+    wanted = pipeline.predict(rows.to_pandas()) == 1
+    assert confirmed.ravel().tolist() == wanted.tolist()
+    assert 0 < wanted.sum() < 500
 
 
 @pytest.mark.parametrize("target", [1, 0])
