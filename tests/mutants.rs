@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{small_tree_leaves, step_function, truncated_normal};
+use common::{MixedModel, mixed_table, small_tree_leaves, step_function, truncated_normal};
 use sondage_core::drift::Drift;
 use sondage_core::kernel::Spec;
 use sondage_core::mutant::{Fault, commit};
@@ -64,4 +64,26 @@ fn forget_the_intervals_masses() {
 #[test]
 fn draw_uniformly_in_spite_of_a_localizer() {
     caught(Fault::UniformInside, || truncated_normal(&Spec::Conditional, Boundary::Reflect, 100_000, 1));
+}
+
+#[test]
+fn fold_whole_numbers_at_their_bounds() {
+    caught(Fault::FoldWhole, || mixed_table(MixedModel::Trees, &WALK, Boundary::Reflect, 40));
+}
+
+#[test]
+fn propose_levels_unequally() {
+    caught(Fault::SkewLevels, || mixed_table(MixedModel::Trees, &WALK, Boundary::Reflect, 40));
+}
+
+#[test]
+fn forget_what_levels_and_numbers_weigh() {
+    caught(Fault::ForgetMass, || mixed_table(MixedModel::Trees, &Spec::Conditional, Boundary::Reflect, 12));
+}
+
+#[test]
+fn draw_whole_numbers_uniformly_in_spite_of_a_localizer() {
+    caught(Fault::UniformInside, || {
+        mixed_table(MixedModel::Trees, &Spec::Conditional, Boundary::Reflect, 12)
+    });
 }

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import polars as pl
 
-from sondage._core import Energy, Run, build_info
+from sondage._choice import choose_kernel, default_warmup, require_moved
+from sondage._core import Run, build_info
 from sondage._drawn import Drawn
 from sondage._evaluation import advance_by_asking
 from sondage._numbers import one_of as _one_of
@@ -22,8 +23,7 @@ from sondage._recheck import recheck
 from sondage._starts import start_rows
 from sondage.answer import Answer, Status
 from sondage.errors import QuestionError, SamplingError, SpaceError
-from sondage.frames import listed, plain
-from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
+from sondage.frames import plain
 from sondage.questions import Question
 from sondage.run_statistics import KernelStatistics, RunStatistics
 from sondage.settings import Settings
@@ -31,12 +31,12 @@ from sondage.space import Space
 
 if TYPE_CHECKING:
     from sondage.frames import FrameLike
+    from sondage.kernels import Kernel
 
 __all__ = ["Settings", "ask"]
 
 BOUNDARIES = ("reflect", "reject", "clip")
 _SLICE_SECONDS = 0.05
-_KERNELS = (RandomWalk, MALA, Conditional, Mixture, Cycle)
 
 
 def ask(
@@ -76,7 +76,9 @@ def ask(
         "auto" takes a `Cycle` of one exact sweep (`Conditional`) and four long joint steps where
         the question allows exact conditional draws, else a `Cycle` of `MALA` and `RandomWalk` where
         it has a gradient (a `Mixture` where a model is called or averaged, which is one call a
-        step), else `RandomWalk`.
+        step), else `RandomWalk`. Where integer and categorical columns are not drawn from sums of
+        trees, those of few values are drawn exactly in each step of a cycle, by evaluating G at
+        every value.
     warmup : int, optional
         Steps before the first kept row. None: 200 where each step holds an exact sweep of
         all columns, else 1000.
@@ -150,6 +152,7 @@ def ask(
     energy = evaluation.energy
     outside = evaluation.outside
     chosen, reason = choose_kernel(kernel, energy, () if outside is None else outside.names)
+    require_moved(chosen, energy, sampled)
     steps = default_warmup(chosen) if warmup is None else _whole("warmup", warmup, 0)
     settings = Settings(
         draws=draws,
@@ -248,58 +251,6 @@ def seed_key(seed: int | np.random.SeedSequence | None) -> tuple[int, bytes]:
         entropy = value
     words = np.random.SeedSequence(entropy).generate_state(8, np.uint32)
     return entropy, words.astype("<u4").tobytes()
-
-
-def choose_kernel(
-    kernel: object, energy: Energy, outside: tuple[str, ...] = ()
-) -> tuple[Kernel, str]:
-    """Return the kernel to use, and why; `outside` names the models that the core leaves out."""
-    if isinstance(kernel, _KERNELS):
-        return kernel, "asked for"
-    if kernel != "auto":
-        raise SamplingError(
-            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Mixture or Cycle"
-        )
-    if outside and not energy.differentiable:
-        return RandomWalk(), (
-            f"the question has no gradient; the own library of {listed(outside)} gives outputs in "
-            "one batched call a step for all chains"
-        )
-    if energy.stepwise and energy.differentiable:
-        return Conditional(), (
-            "the question asks no model, so its columns are independent and each is drawn exactly"
-        )
-    if energy.stepwise:
-        return Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4]), (
-            "every model in the question is constant between thresholds, so each column is drawn "
-            "exactly given the others, without step size or rejection; four long joint steps after "
-            "each such sweep, cheap beside it, carry chains between regions that differ in several "
-            "columns at once"
-        )
-    if energy.differentiable and energy.sloped:
-        why = (
-            "the question has a gradient, which finds the way inside a region; joint steps of any "
-            "length carry chains between regions that lie apart"
-        )
-        if outside:
-            return Mixture(MALA(), RandomWalk(), weights=[3, 1]), (
-                f"{why}; a step is one of the two: one batched call of {listed(outside)} for all "
-                "chains, and one back where it takes the gradient"
-            )
-        if energy.averages:
-            return Mixture(MALA(), RandomWalk(), weights=[3, 1]), (
-                f"{why}; a step is one of the two, so one pass over all members"
-            )
-        return Cycle(MALA(), RandomWalk(), repeats=[1, 6]), f"{why}, and cost little beside it"
-    return RandomWalk(), "the question has neither exact conditional draws nor a gradient"
-
-
-def default_warmup(kernel: Kernel) -> int:
-    """Return the steps of warm-up: 200 where each draws every column exactly, else 1000."""
-    sweeps = isinstance(kernel, Conditional) or (
-        isinstance(kernel, Cycle) and Conditional() in kernel.kernels
-    )
-    return 200 if sweeps else 1000
 
 
 def _advance(run: Run, deadline: float, progress: bool | None) -> Literal["complete", "timed_out"]:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,12 +16,14 @@ from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.tree import DecisionTreeClassifier
 
-from sondage.ask import Settings, ask, choose_kernel, default_warmup, seed_key
+from sondage._choice import choose_kernel, default_warmup
+from sondage.ask import Settings, ask, seed_key
+from sondage.custom import custom
 from sondage.errors import DataError, QuestionError, SamplingError, SpaceError
 from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
 from sondage.models import Model, as_model
 from sondage.questions import fixed_label, near, prediction_risky, require
-from sondage.space import Continuous, Fixed, Space
+from sondage.space import Continuous, Fixed, Integer, Space
 
 NAMES = ["a", "b", "c"]
 X = load_wine().data[:, [0, 6, 9]]
@@ -99,27 +102,59 @@ class TestSeeds:
             ask(QUESTION, SPACE, seed=seed)
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the core knows of a question on a space."""
+
+    stepwise: bool
+    differentiable: bool
+    sloped: bool = True
+    averages: bool = False
+    continuous: bool = True
+    mixed: bool = False
+    drawn: tuple[int, ...] = ()
+
+
 class TestKernels:
     def test_auto_picks_by_what_the_question_allows(self) -> None:
-        class Energy:
-            def __init__(
-                self, stepwise: bool, differentiable: bool, averages: bool = False
-            ) -> None:
-                self.stepwise, self.differentiable = stepwise, differentiable
-                self.sloped, self.averages = True, averages
-
         cycle = Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
-        assert choose_kernel("auto", Energy(True, False))[0] == cycle
-        assert choose_kernel("auto", Energy(True, True))[0] == Conditional()
+        assert choose_kernel("auto", Facts(True, False))[0] == cycle
+        assert choose_kernel("auto", Facts(True, True))[0] == Conditional()
         smooth = Cycle(MALA(), RandomWalk(), repeats=[1, 6])
-        assert choose_kernel("auto", Energy(False, True))[0] == smooth
+        assert choose_kernel("auto", Facts(False, True))[0] == smooth
         mixture = Mixture(MALA(), RandomWalk(), weights=[3, 1])
-        assert choose_kernel("auto", Energy(False, True, True))[0] == mixture
-        assert choose_kernel("auto", Energy(False, True), ("net",))[0] == mixture
-        assert choose_kernel("auto", Energy(False, False))[0] == RandomWalk()
-        assert choose_kernel(RandomWalk(0.1), Energy(True, True)) == (RandomWalk(0.1), "asked for")
+        assert choose_kernel("auto", Facts(False, True, averages=True))[0] == mixture
+        assert choose_kernel("auto", Facts(False, True), ("net",))[0] == mixture
+        assert choose_kernel("auto", Facts(False, False))[0] == RandomWalk()
+        assert choose_kernel(RandomWalk(0.1), Facts(True, True)) == (RandomWalk(0.1), "asked for")
         with pytest.raises(SamplingError, match="kernel='gibbs' must be"):
-            choose_kernel("gibbs", Energy(True, True))
+            choose_kernel("gibbs", Facts(True, True))
+
+    def test_auto_moves_integers_and_categories(self) -> None:
+        both = Facts(False, True, mixed=True, drawn=(0, 1))
+        every = Cycle(Conditional(), MALA(), RandomWalk(), repeats=[1, 1, 6])
+        assert choose_kernel("auto", both)[0] == every
+        walked = Cycle(Conditional(), RandomWalk(), repeats=[1, 4])
+        assert choose_kernel("auto", replace(both, differentiable=False))[0] == walked
+        assert choose_kernel("auto", replace(both, continuous=False))[0] == walked
+        alone = replace(both, continuous=False, drawn=())
+        assert choose_kernel("auto", alone)[0] == RandomWalk()
+        mixture = Mixture(MALA(), RandomWalk(), weights=[1, 1])
+        assert choose_kernel("auto", replace(both, drawn=()), ("net",))[0] == mixture
+        assert choose_kernel("auto", replace(both, averages=True))[0] == mixture
+        trees = Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
+        assert choose_kernel("auto", replace(both, stepwise=True, differentiable=False))[0] == trees
+
+    def test_every_column_is_moved(self) -> None:
+        space = Space({"x": Continuous(0, 1), "n": Integer(0, 9), "wide": Integer(0, 100_000)})
+        rows = near({"x": 0.5, "n": 3, "wide": 7})
+        with pytest.raises(SamplingError, match=r"MALA.* does not move column 'n', .*RandomWalk"):
+            ask(rows, space, kernel=MALA())
+        model = custom(lambda rows: rows[:, 0] ** 2, name="square")
+        with pytest.raises(SamplingError, match=r"Conditional\(\) needs more of a model"):
+            ask(model + rows, space, kernel=Conditional())
+        answer = ask(rows, space, draws=50, chains=1, seed=0)
+        assert answer.settings.kernel == "Conditional()"
 
     def test_warmup_by_kernel(self) -> None:
         assert default_warmup(Conditional()) == 200

@@ -15,6 +15,7 @@ use crate::arrays::{indices, rows, vector};
 use crate::errors::to_python;
 use crate::graph::Graph;
 use crate::guard::detached;
+use crate::kernel::Kernel;
 use crate::stack::Stack;
 
 #[pyclass(frozen, from_py_object, module = "sondage._core")]
@@ -264,6 +265,23 @@ impl Energy {
     #[getter]
     fn drawn(&self) -> Vec<usize> {
         (0..self.inner.bounds().len()).filter(|&d| self.inner.draws(d)).collect()
+    }
+
+    /// Whether something moves that is continuous.
+    #[getter]
+    fn continuous(&self) -> bool {
+        !self.inner.bounds().continuous().is_empty()
+    }
+
+    /// Whether something moves that is not.
+    #[getter]
+    fn mixed(&self) -> bool {
+        self.inner.mixed()
+    }
+
+    /// The first column that moves in the space and not by a kernel that can serve the question.
+    fn left_by(&self, kernel: PyRef<'_, Kernel>) -> Option<usize> {
+        kernel.0.check(&self.inner).ok().and_then(|()| kernel.0.leaves(&self.inner))
     }
 
     #[getter]

@@ -37,6 +37,20 @@ impl Conditional {
         &self.chosen
     }
 
+    /// Leaves a column as it is.
+    #[cfg(test)]
+    pub(super) fn pass(&mut self) {
+        self.next += 1;
+    }
+
+    /// Probability of every interval of the column that was drawn last.
+    #[cfg(test)]
+    pub(super) fn probabilities(&self, n: usize, lane: usize) -> Vec<f64> {
+        let ends = || self.cumulative[..n].iter().map(|c| c[lane]);
+        let total = self.cumulative[n - 1][lane];
+        ends().zip(std::iter::once(0.0).chain(ends())).map(|(end, begin)| (end - begin) / total).collect()
+    }
+
     pub(super) fn ask(&mut self, target: &Target) -> Request {
         if std::mem::take(&mut self.swept) {
             self.next = 0;

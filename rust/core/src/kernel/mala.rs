@@ -57,7 +57,8 @@ impl Mala {
             fixed,
             drift,
             precondition,
-            mean_width: moved.iter().map(|&d| target.bounds.width(d)).sum::<f64>() / moved.len().max(1) as f64,
+            mean_width: moved.iter().map(|&d| target.bounds.width(d)).sum::<f64>()
+                / moved.len().max(1) as f64,
             adaptation: Adaptation::new(
                 fixed.map(|step| (2.0 * step * target.temperature).sqrt()),
                 // A long step against a gradient leads nowhere.

@@ -6,6 +6,8 @@
 
 mod accept;
 mod conditional;
+#[cfg(test)]
+mod conditional_tests;
 mod langevin;
 mod mala;
 mod random_walk;

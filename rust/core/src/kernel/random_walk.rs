@@ -4,8 +4,9 @@ use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::{Adaptation, Phase};
 use crate::mutant::{self, Fault};
+use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
-use crate::space::Kind;
+use crate::space::{Bounds, Kind};
 
 /// Share of an adapted walk's steps that are of any length: rings and islands need a long jump now and then.
 const RARE: f64 = 0.25;
@@ -63,13 +64,14 @@ impl RandomWalk {
                     // A walk on the real numbers that round to a column's whole numbers, from any of those that
                     // round to x: as likely from y to x as from x to y.
                     Kind::Integer => x + (rng.uniform() - 0.5) + scale.factor * unit.max(1.0) * rng.normal(),
-                    Kind::Level if rng.uniform() < scale.factor => bounds.uniform(d, rng),
+                    Kind::Level if rng.uniform() < scale.factor => any_level(bounds, d, rng),
                     Kind::Level => x,
                 };
             }
         }
         for &d in bounds.free() {
-            let half = if bounds.kind(d) == Kind::Continuous { 0.0 } else { 0.5 };
+            let whole = bounds.kind(d) != Kind::Continuous;
+            let half = if whole && !mutant::is(Fault::FoldWhole) { 0.5 } else { 0.0 };
             let (lower, upper) = (bounds.lower(d) - half, bounds.upper(d) + half);
             for lane in 0..LANES {
                 let y = &mut self.proposal[d][lane];
@@ -77,7 +79,7 @@ impl RandomWalk {
                 let inside = target.boundary.bring_inside(*y, lower, upper);
                 self.outside[lane] |= inside.is_none();
                 *y = inside.unwrap_or(state.x[d][lane]);
-                if half > 0.0 {
+                if whole {
                     // Plus zero: no value is −0.
                     *y = y.round().clamp(bounds.lower(d), bounds.upper(d)) + 0.0;
                 }
@@ -110,4 +112,11 @@ impl RandomWalk {
         );
         self.adaptation.learn(&target.bounds, &jumps, &probability, &state.x);
     }
+}
+
+fn any_level(bounds: &Bounds, d: usize, rng: &mut Stream) -> f64 {
+    if mutant::is(Fault::SkewLevels) {
+        return (rng.uniform() * bounds.upper(d)).round();
+    }
+    bounds.uniform(d, rng)
 }

@@ -124,6 +124,73 @@ proptest! {
         }
     }
 
+    /// Columns 2 and 3 move together, value by value, and column 1 along its cuts.
+    #[test]
+    fn points_equal_the_reference_at_every_value(
+        seed in any::<u8>(), n_trees in 1_usize..8, leaves in leaves(), n_codes in codes(), n_outputs in 1_usize..3,
+    ) {
+        let mut rng = stream(&[seed; 32], Purpose::Start, 9);
+        // Trees of two models, of which the first reads column 2 and the second column 3.
+        let model = |rng: &mut Stream, hidden: i64| {
+            let mut parts = mixed(parts(rng, n_trees, leaves, n_outputs, seed % 2 == 0), rng, n_codes);
+            for (i, feature) in parts.feature.iter_mut().enumerate() {
+                if *feature == hidden {
+                    *feature = 1;
+                    parts.set_index[i] = -1;
+                }
+            }
+            TreeEnsemble::new(parts).unwrap()
+        };
+        let models = [model(&mut rng, 3), model(&mut rng, 2)];
+        let (lower, upper) = ([f64::NEG_INFINITY; FEATURES], [f64::INFINITY; FEATURES]);
+        let members = models.each_ref().map(|model| Member { model, columns: &[0, 1, 2, 3] });
+        let forest = Forest::new(&members, &lower, &upper, &vec![vec![]; FEATURES]).unwrap();
+        let forest = forest.swept(vec![2, 3, 1, 0]);
+        let n = 5;
+        let values = [2, 3].map(|d| (d, (0..n).map(|_| any_value(&mut rng, d, n_codes)).collect::<Vec<_>>()));
+        let points = forest.points(values.to_vec());
+        let x: Vec<Lanes<f64>> = (0..FEATURES)
+            .map(|d| Lanes(std::array::from_fn(|_| {
+                if d == 1 { value(&mut rng) } else { any_value(&mut rng, d, n_codes) }
+            })))
+            .collect();
+        let both = |row: &[f64]| models.iter().flat_map(|model| reference(model, row)).collect::<Vec<_>>();
+        for level in Level::available() {
+            let mut rng = stream(&[seed; 32], Purpose::Accept, 9);
+            let mut x = x.clone();
+            let (mut state, mut slice) = (SweepState::default(), Slice::default());
+            for sweep in 0..3 {
+                forest.begin_sweep(level, &x, sweep > 1, &mut state);
+                forest.slice_points(level, &points, &x, &mut state, &mut slice);
+                prop_assert_eq!(slice.len(), n);
+                for k in 0..n {
+                    let sums = &slice.sums[k * forest.n_slots()..(k + 1) * forest.n_slots()];
+                    for lane in 0..LANES {
+                        let mut here = row(&x, lane);
+                        for (d, values) in &values {
+                            here[*d] = values[k];
+                        }
+                        prop_assert_eq!(outputs(&forest, sums, lane), both(&here));
+                    }
+                }
+                let chosen: Lanes<u64> = Lanes(std::array::from_fn(|_| (rng.uniform() * n as f64) as u64));
+                for (d, lanes) in points.chosen(&chosen) {
+                    x[d] = lanes;
+                }
+                forest.commit(level, points.chosen(&chosen), &slice, &chosen, &mut state);
+                forest.slice(level, 1, &x, &mut state, &mut slice);
+                let chosen = Lanes(std::array::from_fn(|lane| {
+                    let interval = forest.cuts(1).partition_point(|&c| c < x[1][lane]) as u32;
+                    slice.first.partition_point(|&f| f <= interval) as u64 - 1
+                }));
+                forest.commit(level, std::iter::once((1, x[1])), &slice, &chosen, &mut state);
+                for lane in 0..LANES {
+                    prop_assert_eq!(outputs(&forest, &state.sums, lane), both(&row(&x, lane)));
+                }
+            }
+        }
+    }
+
     /// Fixed columns decide their splits when the forest is compiled, NaN and codes included.
     #[test]
     fn fixed_columns_are_compiled_away(

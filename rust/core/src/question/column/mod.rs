@@ -105,6 +105,7 @@ impl ColumnMeasure {
 mod tests {
     use super::*;
     use crate::rng::{Purpose, stream};
+    use crate::space::Kind;
 
     fn measure(
         lower: f64,
@@ -144,6 +145,7 @@ mod tests {
             cuts.retain(|c| 0.0 < *c && *c < 1.0);
             cuts.sort_by(f64::total_cmp);
             let m = measure(0.0, 1.0, &cuts, &localizers, temperature);
+            let edges: Vec<f64> = [&[0.0], &cuts[..], &[1.0]].concat();
             let density = |t: f64| {
                 let r: f64 = localizers
                     .iter()
@@ -152,7 +154,7 @@ mod tests {
                 (-r / temperature).exp()
             };
             for i in 0..m.log_mass.len() {
-                let want = by_midpoints(m.edges[i], m.edges[i + 1], density).ln();
+                let want = by_midpoints(edges[i], edges[i + 1], density).ln();
                 let got = m.log_masses()[i];
                 assert!(
                     (got - want).abs() < 1e-8 * want.abs().max(1.0),
@@ -222,6 +224,52 @@ mod tests {
             }
             // Kolmogorov: P(D > 2.2/√n) < 2e-4.
             assert!(distance < 2.2 / (n as f64).sqrt(), "{localizers:?} τ {temperature}: {distance}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_weighed_one_by_one() {
+        let bounds = Bounds::new(vec![-3.0], vec![9.0]).unwrap().with_kinds(vec![Kind::Integer]).unwrap();
+        let localizers = [localizer(0.7, 2, 1.3), localizer(0.4, 1, 4.0)];
+        let weight = |k: f64| (-(0.7 * (k - 1.3).powi(2) + 0.4 * (k - 4.0).abs()) / 0.9).exp();
+        // Two cuts without a whole number between them: an empty cell.
+        let cuts = [-2.0, 0.25, 0.75, 6.5];
+        let cells = [vec![-3, -2], vec![-1, 0], vec![], vec![1, 2, 3, 4, 5, 6], vec![7, 8, 9]];
+        let m = ColumnMeasure::whole(0, &bounds, Some(&cuts), &localizers, 0.9);
+        let own = ColumnMeasure::whole(0, &bounds, None, &localizers, 0.9);
+        let mut rng = stream(&[5; 32], Purpose::Start, 0);
+        for (i, cell) in cells.iter().enumerate() {
+            let mass: f64 = cell.iter().map(|&k| weight(f64::from(k))).sum();
+            assert!((m.log_masses()[i] - mass.ln()).abs() < 1e-12 || cell.is_empty(), "cell {i}");
+            if cell.is_empty() {
+                assert_eq!((m.log_masses()[i], m.masses()[i]), (f64::NEG_INFINITY, 0.0));
+                continue;
+            }
+            let n = 20_000;
+            let draws: Vec<f64> = (0..n).map(|_| m.draw(i, &mut rng)).collect();
+            for &k in cell {
+                let p = weight(f64::from(k)) / mass;
+                let found = draws.iter().filter(|&&x| x == f64::from(k)).count() as f64 / f64::from(n);
+                let z = (found - p) / (p * (1.0 - p) / f64::from(n)).sqrt();
+                assert!(p == 1.0 && found == 1.0 || z.abs() < 4.0, "value {k}: z = {z}");
+                let at = (k + 3) as usize;
+                assert!((own.log_masses()[at] - weight(f64::from(k)).ln()).abs() < 1e-12);
+                assert_eq!(own.draw(at, &mut rng), f64::from(k));
+            }
+        }
+    }
+
+    #[test]
+    fn a_wide_column_of_whole_numbers_needs_no_weights() {
+        let bounds = Bounds::new(vec![0.0], vec![1e12]).unwrap().with_kinds(vec![Kind::Integer]).unwrap();
+        assert!(ColumnMeasure::countable(0, &bounds, &[]));
+        assert!(!ColumnMeasure::countable(0, &bounds, &[localizer(1.0, 1, 0.0)]));
+        let m = ColumnMeasure::whole(0, &bounds, Some(&[4.0]), &[], 1.0);
+        assert!((m.log_masses()[1] - (1e12_f64 - 4.0).ln()).abs() < 1e-12);
+        let mut rng = stream(&[6; 32], Purpose::Start, 0);
+        for _ in 0..100 {
+            let x = m.draw(1, &mut rng);
+            assert!(x.fract() == 0.0 && (5.0..=1e12).contains(&x));
         }
     }
 }

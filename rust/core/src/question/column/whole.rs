@@ -46,8 +46,7 @@ impl ColumnMeasure {
         temperature: f64,
     ) -> Self {
         let active: Vec<&Localizer> = localizers.iter().filter(|l| l.coefficient(column) != 0.0).collect();
-        let log_weight =
-            |x: f64| -active.iter().map(|l| l.part(column, x)).sum::<f64>() / temperature;
+        let log_weight = |x: f64| -active.iter().map(|l| l.part(column, x)).sum::<f64>() / temperature;
         let (lower, upper) = (bounds.lower(column), bounds.upper(column));
         let mut ends: Vec<f64> = match cuts {
             Some(cuts) => cuts.iter().map(|cut| cut.floor().clamp(lower - 1.0, upper)).collect(),

@@ -27,8 +27,8 @@ use crate::space::{Bounds, Kind};
 
 pub use means::Mean;
 pub use parts::Parts;
-use ways::{Way, sweep_order, ways};
 pub(crate) use ways::settle;
+use ways::{Way, sweep_order, ways};
 
 /// A question bound to a space.
 #[derive(Debug)]

@@ -97,9 +97,7 @@ impl Energy {
                     Some(ColumnMeasure::new(d, bounds, cuts, localizers, temperature))
                 }
                 (Way::Cuts, _) => Some(ColumnMeasure::whole(d, bounds, Some(cuts), localizers, temperature)),
-                (Way::Points(_), _) => {
-                    Some(ColumnMeasure::whole(d, bounds, None, localizers, temperature))
-                }
+                (Way::Points(_), _) => Some(ColumnMeasure::whole(d, bounds, None, localizers, temperature)),
                 // What is evaluated is the whole of G.
                 (Way::Values, _) => Some(ColumnMeasure::whole(d, bounds, None, &[], temperature)),
             }
