@@ -39,6 +39,10 @@ class Facts(Protocol):
         """Whether there are means over stacks."""
 
     @property
+    def asks(self) -> bool:
+        """Whether a model has a part in G."""
+
+    @property
     def continuous(self) -> bool:
         """Whether something moves that is continuous."""
 
@@ -61,7 +65,7 @@ def choose_kernel(
         raise SamplingError(
             f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Mixture or Cycle"
         )
-    if energy.stepwise and energy.differentiable:
+    if energy.stepwise and not energy.asks:
         return Conditional(), (
             "the question asks no model, so its columns are independent and each is drawn exactly"
         )

@@ -110,6 +110,7 @@ class Facts:
     differentiable: bool
     sloped: bool = True
     averages: bool = False
+    asks: bool = True
     continuous: bool = True
     mixed: bool = False
     drawn: tuple[int, ...] = ()
@@ -119,7 +120,9 @@ class TestKernels:
     def test_auto_picks_by_what_the_question_allows(self) -> None:
         cycle = Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
         assert choose_kernel("auto", Facts(True, False))[0] == cycle
-        assert choose_kernel("auto", Facts(True, True))[0] == Conditional()
+        assert choose_kernel("auto", Facts(True, True, asks=False))[0] == Conditional()
+        # A requirement is flat, so that nothing in the question lacks a gradient.
+        assert choose_kernel("auto", Facts(True, True))[0] == cycle
         smooth = Cycle(MALA(), RandomWalk(), repeats=[1, 6])
         assert choose_kernel("auto", Facts(False, True))[0] == smooth
         mixture = Mixture(MALA(), RandomWalk(), weights=[3, 1])

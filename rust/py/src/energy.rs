@@ -267,6 +267,12 @@ impl Energy {
         (0..self.inner.bounds().len()).filter(|&d| self.inner.draws(d)).collect()
     }
 
+    /// Whether a model is asked.
+    #[getter]
+    fn asks(&self) -> bool {
+        self.inner.asks()
+    }
+
     /// Whether something moves that is continuous.
     #[getter]
     fn continuous(&self) -> bool {

@@ -202,6 +202,11 @@ impl Energy {
                 .all(|m| m.stack.template().differentiable(m.node) && other(m.second, &m.loss))
     }
 
+    /// Whether a model has a part in G.
+    pub fn asks(&self) -> bool {
+        !self.parts.terms.is_empty() || self.averages()
+    }
+
     /// Whether anything in G slopes: without, a gradient says nothing of where to go.
     pub fn sloped(&self) -> bool {
         let d = self.parts.n_row();
