@@ -7,7 +7,7 @@
 'complete'
 """
 
-from sondage import decoders, posterior
+from sondage import decoders, metrics, posterior
 from sondage._core import build_info
 from sondage.answer import Answer, load_answer
 from sondage.ask import ask
@@ -84,6 +84,7 @@ __all__ = [
     "fixed_label",
     "linear_gaussian",
     "load_answer",
+    "metrics",
     "model_contrasting",
     "near",
     "parameter_sensitive",
