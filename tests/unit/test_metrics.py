@@ -247,12 +247,22 @@ def test_measures_are_those_of_their_plain_definitions(seed: int, target: object
     assert found.row(0, named=True) == pytest.approx(plain_measures(*arguments), rel=1e-7)
 
 
-def test_samples_of_no_query_and_samples_that_miss_the_target() -> None:
-    none = evaluate(SAMPLES.filter(pl.col("sample").is_null()))
+def without_types(frame: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame(schema=frame.columns)
+
+
+@pytest.mark.parametrize(
+    "empty", [SAMPLES[4:], SAMPLES[:0], without_types(SAMPLES), SAMPLES[4:].to_pandas()]
+)
+def test_no_samples_at_all(empty: Any) -> None:
+    none = evaluate(empty)
     assert none["validity"] is None
     assert none["coverage"] == 0.0
     assert none["violations"] == 0
     assert [none[name] for name in ABOUT_VALID] == [None] * 9
+
+
+def test_samples_that_miss_the_target() -> None:
     missed = evaluate(SAMPLES[3:4])
     assert missed["validity"] == 0.0
     assert missed["coverage"] == 0.0

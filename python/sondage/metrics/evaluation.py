@@ -38,14 +38,12 @@ def evaluate(
     *,
     target: object = None,
 ) -> pl.DataFrame:
-    r"""Measure counterfactuals, whichever method they are from.
+    """Measure counterfactuals, whichever method they are from.
 
     All measures are taken on decoded rows, in the columns of the space: a category is one column.
-    Let x be a query, c a sample of it, D the number of columns, and for each column
-
-        δ_d(x, c) = 0 where x_d = c_d, else |x_d − c_d| / range_d of a number, 1 of a category
-
-    with range_d the largest less the smallest value in the reference. A number whose column holds
+    Let x be a query, c a sample of it, D the number of columns, and δ_d the distance in a column: 0
+    where x_d = c_d, else |x_d − c_d| / range_d for a number and 1 for a category, with range_d
+    the largest less the smallest value in the reference. A number whose column holds
     one value in the reference has δ = 1 once it is changed, and a value beyond the reference δ > 1.
     Values are equal if they are exactly equal; two missing values are, a missing and another are
     not (δ = 1).
@@ -75,26 +73,24 @@ def evaluate(
         One row. ``validity`` and ``violations`` are about all samples, the rest about the *valid*
         ones, those of which the model predicts the target. A measure of no rows is null.
 
-        ========== =============================================================================
-        validity   share of the samples that are valid
-        coverage   share of the queries with a valid sample
-        l0         changed columns, Σ_d 1[x_d ≠ c_d]; mean over samples, as the next five
-        l1         Σ_d δ_d
-        l2         (Σ_d δ_d²)^½
-        gower      Σ_d δ_d / D
-        sparsity   share of the columns that are unchanged, 1 − l0 / D
-        redundancy changed columns that can be set back to the query's value, each by itself,
-                   while the model still predicts the target
-        diversity  mean of the Gower distance over the pairs of samples of a query, then over the
-                   queries with two samples or more
-        lof        median of the local outlier factor among the reference's rows (20 neighbours,
-                   Euclidean; numbers min–max scaled by the reference, categories one-hot); about 1
-                   for rows like those of the reference, larger for outliers
-        ynn        share of the samples' 5 nearest rows of the reference, in the same distance, of
-                   which the model predicts the target
-        violations samples outside ``space.around(query)``: bounds, unknown levels, fixed and
-                   one-way columns; all samples of a query that has no such space. A count.
-        ========== =============================================================================
+        - ``validity``: share of the samples that are valid.
+        - ``coverage``: share of the queries with a valid sample.
+        - ``l0``: changed columns, Σ_d 1[x_d ≠ c_d]; the mean over samples, as of the next five.
+        - ``l1``: Σ_d δ_d.
+        - ``l2``: (Σ_d δ_d²)^½.
+        - ``gower``: Σ_d δ_d / D.
+        - ``sparsity``: share of the columns that are unchanged, 1 − l0 / D.
+        - ``redundancy``: changed columns that can be set back to the query's value, each by itself,
+          while the model still predicts the target.
+        - ``diversity``: mean Gower distance of the pairs of samples of a query, then the mean over
+          the queries with two samples or more.
+        - ``lof``: median of the local outlier factor among the rows of the reference (20
+          neighbours, Euclidean; numbers min–max scaled by the reference, categories one-hot). About
+          1 for rows like those of the reference, larger for outliers.
+        - ``ynn``: of the samples' 5 nearest rows of the reference, in the same distance, the share
+          of which the model predicts the target.
+        - ``violations``: how many samples lie outside ``space.around(query)``: bounds, unknown
+          levels, fixed and one-way columns; all samples of a query around which nothing is allowed.
 
     Raises
     ------
@@ -199,7 +195,7 @@ def _answers(samples: FrameLike, space: Space, queries: int) -> tuple[Table, NDA
             f"column {own[0]!r} of samples is {query[row]} in row {row}; queries has {queries} "
             f"rows, so it must be from 0 to {queries - 1}"
         )
-    return table.filter(there.tolist()).select(*space.columns), position[there].astype(np.int64)
+    return table.filter(~missing).select(*space.columns), position[there].astype(np.int64)
 
 
 def _predicted(model: Model, rows: pl.DataFrame, what: str) -> NDArray[np.generic]:
