@@ -252,7 +252,14 @@ def without_types(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "empty", [SAMPLES[4:], SAMPLES[:0], without_types(SAMPLES), SAMPLES[4:].to_pandas()]
+    "empty",
+    [
+        SAMPLES[4:],
+        SAMPLES[4:].with_columns(sample=float("nan")),
+        SAMPLES[4:].to_pandas(),
+        SAMPLES[:0],
+        without_types(SAMPLES),
+    ],
 )
 def test_no_samples_at_all(empty: Any) -> None:
     none = evaluate(empty)
