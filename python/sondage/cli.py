@@ -1,4 +1,4 @@
-"""The command ``sondage``: demo, bench and doctor."""
+"""The command ``sondage``: demo, ask, report, bench and doctor."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sondage import _text
-from sondage.errors import SondageError
+from sondage.errors import SamplingError, SondageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,13 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         return _demo(options.out)
     if options.command == "bench":
         return _bench(options.name, options.json)
+    if options.command == "ask":
+        return _ask(options)
+    if options.command == "report":
+        from sondage.commands import report_of
+
+        print(f"written: {report_of(options.answer, options.out)}")
+        return OK
     if options.command == "doctor":
         return _doctor()
     parser.print_help()
@@ -89,11 +96,91 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the report (default: %(default)s)",
     )
+    _add_ask(commands.add_parser("ask", help="ask a question about model files"))
+    report = commands.add_parser("report", help="write the HTML report of a saved answer")
+    report.add_argument("answer", type=Path, metavar="ANSWER", help="an answer.parquet")
+    report.add_argument("--out", type=Path, metavar="FILE", help="default: beside the answer")
     bench = commands.add_parser("bench", help="measure speed on this machine")
     bench.add_argument("name", nargs="?", metavar="NAME", help="which benchmark (default: all)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the results here as well")
     commands.add_parser("doctor", help="show versions and check the installation")
     return parser
+
+
+def _add_ask(parser: argparse.ArgumentParser) -> None:
+    from sondage.commands.ask import KERNELS, QUESTIONS
+
+    def add(name: str, metavar: str, words: str, **more: Any) -> None:  # noqa: ANN401
+        parser.add_argument(name, metavar=metavar, help=words, **more)
+
+    parser.add_argument(
+        "question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS)
+    )
+    add("--model", "FILE", "XGBoost .json or .ubj, LightGBM .txt, .skops; contrast takes two",
+        type=Path, action="append", required=True)  # fmt: skip
+    add("--data", "FILE", "rows as .csv, .parquet or .arrow: kinds and ranges of the columns",
+        type=Path, required=True)  # fmt: skip
+    add("--row", "N", "stay near row N of the data, counted from 0", type=int)
+    add("--near", "W", "weight of that (default: %(default)s); a whole range counts 1, as does "
+        "another category", type=float, default=0.1)  # fmt: skip
+    add("--target", "L", "for fixed-label: a class, a number, or a band low:high")
+    add("--fix", "A,B", "columns that keep the row's values", type=_names, default=())
+    add("--range", "A=LOW:HIGH", "bounds of a column; may be given several times",
+        type=_range, action="append", default=[])  # fmt: skip
+    add("--integer", "A,B", "columns of whole numbers", type=_names, default=())
+    add("--noise", "S", "for sensitive: noise on every parameter (default: %(default)s)",
+        type=float, default=0.05)  # fmt: skip
+    add("--draws", "N", "rows kept per chain (default: %(default)s)", type=int, default=1000)
+    add("--chains", "C", "independent chains (default: %(default)s)", type=int, default=8)
+    add("--thin", "T", "keep every so many-th step (default: %(default)s)", type=int, default=1)
+    add("--temperature", "T", "of the answer (default: %(default)s)", type=float, default=1.0)
+    parser.add_argument("--kernel", choices=KERNELS, default="auto", help="default: %(default)s")
+    add("--seed", "S", "the same seed gives the same answer", type=int)
+    add("--out", "FILE", "save the answer, as .parquet", type=Path)
+    add("--report", "FILE", "write the HTML report", type=Path)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _range(text: str) -> tuple[str, float, float]:
+    name, _, ends = text.rpartition("=")
+    low, _, high = ends.partition(":")
+    try:
+        return name, float(low), float(high)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not COLUMN=LOW:HIGH") from None
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from sondage.commands import Request, answer_of
+
+    given = vars(options) | {"models": tuple(options.model), "ranges": tuple(options.range)}
+    for name in ("command", "model", "range", "out", "report"):
+        del given[name]
+    for path in (options.out, options.report):
+        if path is not None and not path.absolute().parent.is_dir():
+            return _complain(f"{path}: no folder {path.absolute().parent}", BAD_INPUT)
+    try:
+        answer = answer_of(Request(**given))
+    except SondageError as error:
+        ran = isinstance(error, SamplingError) and error.answer is not None
+        return _complain(str(error), FAILED if ran else BAD_INPUT)
+    print(answer)
+    if options.out is not None:
+        answer.save(options.out)
+        print(f"written: {options.out}")
+    if options.report is not None:
+        print(f"written: {answer.report(options.report)}")
+    valid = int(answer.valid.sum())
+    if answer.status != "complete" or valid < answer.valid.size:
+        return _complain(
+            f"the answer is {answer.status} and {valid:,} of {answer.valid.size:,} rows are valid; "
+            "a lower --temperature asks more firmly",
+            FAILED,
+        )
+    return OK
 
 
 def _complain(message: str, code: int) -> int:
