@@ -7,7 +7,7 @@
 'complete'
 """
 
-from sondage import decoders, metrics, posterior
+from sondage import decoders, metrics, posterior, reference
 from sondage._core import build_info
 from sondage.answer import Answer, load_answer
 from sondage.ask import ask
@@ -91,6 +91,7 @@ __all__ = [
     "posterior",
     "prediction_risky",
     "pullback",
+    "reference",
     "require",
     "term",
     "variational",

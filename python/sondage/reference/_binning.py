@@ -1,0 +1,107 @@
+"""Cut columns of data into cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import narwhals as nw
+import numpy as np
+
+from sondage.columns import Categorical, Fixed, Integer
+from sondage.errors import DataError
+from sondage.frames import listed
+from sondage.reference._cells import Bins, Levels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sondage.columns import Column
+    from sondage.frames import Values
+    from sondage.reference._cells import Cells
+
+__all__ = ["cut"]
+
+#: A value that many rows share has a cell of its own: at least this part of what a bin is to hold …
+_SHARE = 0.25
+#: … and at least so many rows.
+_LEAST_ROWS = 10
+#: Narrowest cell of a value of a continuous column, relative to the column's range.
+_NARROWEST = 1e-6
+
+
+def cut(series: Values, kind: Column, bins: int) -> Cells:
+    """Cut a column into cells: a level each, or bins that hold about the same number of rows.
+
+    Parameters
+    ----------
+    series : narwhals series
+        Complete.
+    kind : Column
+        What `read_column` found.
+    bins : int
+        How many bins a column of numbers is to have.
+    """
+    if isinstance(kind, Categorical | Fixed):
+        return _levels(series, kind)
+    values = series.cast(nw.Float64).to_numpy().astype(np.float64)
+    distinct, rows = np.unique(values, return_counts=True)
+    integer = isinstance(kind, Integer)
+    edges = _edges(distinct, rows, bins, integer=integer)
+    inside = np.searchsorted(edges[1:-1], distinct)
+    counted = np.bincount(inside, weights=rows, minlength=len(edges) - 1)
+    return Bins(tuple(edges.tolist()), tuple(int(count) for count in counted), integer)
+
+
+def _levels(series: Values, kind: Categorical | Fixed) -> Levels:
+    levels = tuple(kind.levels) if isinstance(kind, Categorical) else (kind.value,)
+    types = {type(level) for level in levels}
+    if len(types) > 1 and not types <= {int, float}:
+        raise DataError(
+            f"its levels {listed(levels)} must be strings, numbers or booleans, all of one of these"
+        )
+    found = Levels(levels, (0,) * len(levels)).positions(series)
+    return Levels(levels, tuple(np.bincount(found, minlength=len(levels)).tolist()))
+
+
+def _edges(
+    values: NDArray[np.float64], rows: NDArray[np.int64], bins: int, *, integer: bool
+) -> NDArray[np.float64]:
+    """Edges of the cells of ascending `values`, each of which `rows` rows hold.
+
+    Values with a cell of their own come with empty cells where nothing was seen between them and
+    their neighbours: what lies there must not share the mass of a neighbour.
+    """
+    most = rows.sum() / bins
+    alone = (rows >= _SHARE * most) & (rows >= _LEAST_ROWS)
+    if integer and len(values) <= bins:
+        alone[:] = True
+    gaps, middles = np.diff(values), 0.5 * values[:-1] + 0.5 * values[1:]
+    half = 0.5 if integer else 0.5 * max(gaps.min(), _NARROWEST * (values[-1] - values[0]))
+    near = gaps < 3.0 * half  # no empty cell between them
+    first, last = (values[0] - half, values[-1] + half) if integer else (values[0], values[-1])
+    below = np.append(first, np.where(near, middles, values[1:] - half))
+    above = np.append(np.where(near, middles, values[:-1] + half), last)
+    edges = [np.array([first, last]), below[alone], above[alone]]
+    starts = np.flatnonzero(~alone & np.append(True, alone[:-1]))
+    ends = np.flatnonzero(~alone & np.append(alone[1:], True))
+    for start, end in zip(starts, ends, strict=True):
+        run = slice(start, end + 1)
+        edges.append(np.array([below[start], above[end]]))
+        edges.append(_quantile_cuts(values[run], rows[run], most, integer=integer))
+    return np.unique(np.concatenate(edges))
+
+
+def _quantile_cuts(
+    values: NDArray[np.float64], rows: NDArray[np.int64], most: float, *, integer: bool
+) -> NDArray[np.float64]:
+    """Cut between neighbouring values where the rows below come closest to equal shares."""
+    if len(values) == 1:
+        return np.empty(0)
+    until = np.cumsum(rows)
+    parts = max(1, round(until[-1] / most))
+    wanted = until[-1] * np.arange(1, parts) / parts
+    after = np.clip(np.searchsorted(until, wanted), 1, None)
+    after -= np.abs(until[after - 1] - wanted) <= np.abs(until[after] - wanted)
+    after = np.unique(after[after < len(values) - 1])
+    middle: NDArray[np.float64] = 0.5 * values[after] + 0.5 * values[after + 1]
+    return np.floor(middle) + 0.5 if integer else middle
