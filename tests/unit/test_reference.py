@@ -65,6 +65,13 @@ def test_a_repeated_value_among_reals_has_a_narrow_cell() -> None:
     assert bins.rows[own - 1 : own + 2] == (0, 300, 0)
 
 
+def test_no_cell_is_narrower_than_the_rounding_of_the_data() -> None:
+    values = np.round(RNG.normal(size=4000), 1)
+    bins = sd.reference.chow_liu(values[:, np.newaxis], bins=32).cells["x0"]
+    assert bins.measures()[1:-1].min() == pytest.approx(0.1)
+    assert bins.measures()[[0, -1]].min() > 0.05 - 1e-9
+
+
 def test_few_whole_numbers_have_a_cell_each_and_gaps_are_empty() -> None:
     bins = sd.reference.chow_liu(pl.DataFrame({"a": [1, 1, 2, 5, 5, 5]}), bins=4).cells["a"]
     assert bins.edges == (0.5, 1.5, 2.5, 4.5, 5.5)
@@ -256,8 +263,8 @@ def test_it_says_what_it_is() -> None:
     city = next(line for line in words if line.startswith("city"))
     assert "3 levels: 'Bern', 'Genf', 'Zug'" in city
     # Ages of neighbouring cities overlap by ten years of 25.
-    assert found.parent["city"] == "age"
-    assert float(city.split()[-1]) == pytest.approx(np.log(3) - 8 / 15 * np.log(2), abs=0.03)
+    assert found.parent["age"] == "city"
+    assert float(age.split()[-1]) == pytest.approx(np.log(3) - 8 / 15 * np.log(2), abs=0.03)
 
 
 def test_columns_of_one_value() -> None:

@@ -119,6 +119,6 @@ def spanning_tree(weights: NDArray[np.float64]) -> list[int]:
         new = int(np.argmax(np.where(waiting, best, -np.inf)))
         parents[new] = int(through[new])
         waiting[new] = False
-        better = waiting & (weights[new] > best)
+        better = weights[new] > best
         best[better], through[better] = weights[new][better], new
     return parents
