@@ -65,8 +65,16 @@ def test_a_repeated_value_among_reals_has_a_narrow_cell() -> None:
     assert bins.rows[own - 1 : own + 2] == (0, 300, 0)
 
 
+def test_real_numbers_need_a_twentieth_of_the_rows_for_their_own_cell() -> None:
+    for often, narrow in ((49, 0), (50, 1)):
+        values = np.concatenate([np.full(often, 0.5), RNG.random(1000 - often)])
+        bins = sd.reference.chow_liu(values[:, np.newaxis], bins=64).cells["x0"]
+        assert (bins.measures() < 1e-5).sum() == narrow
+
+
 def test_no_cell_is_narrower_than_the_rounding_of_the_data() -> None:
-    values = np.round(RNG.normal(size=4000), 1)
+    values = np.round(0.5 * RNG.normal(size=4000), 1)
+    assert (np.unique(values, return_counts=True)[1] >= 200).any()
     bins = sd.reference.chow_liu(values[:, np.newaxis], bins=32).cells["x0"]
     assert bins.measures()[1:-1].min() == pytest.approx(0.1)
     assert bins.measures()[[0, -1]].min() > 0.05 - 1e-9

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["cut"]
 
-#: A value that many rows share has a cell of its own: at least this part of what a bin is to hold …
-_SHARE = 0.25
-#: … and at least so many rows.
+#: An integer has a cell of its own if it holds at least this part of what a bin is to hold,
+_OF_BIN = 0.25
+#: a real number if it holds this part of all rows: not less where bins are many, as the narrow
+#: cell raises the density of the rows in it without bound, and so the choice of bins;
+_OF_ALL = 0.05
+#: both at least so many rows.
 _LEAST_ROWS = 10
 #: Narrowest cell of a value of a continuous column, relative to the column's range.
 _NARROWEST = 1e-6
@@ -72,7 +75,8 @@ def _edges(
     their neighbours: what lies there must not share the mass of a neighbour.
     """
     most = rows.sum() / bins
-    alone = (rows >= _SHARE * most) & (rows >= _LEAST_ROWS)
+    share = _OF_BIN * most if integer else _OF_ALL * rows.sum()
+    alone = rows >= max(share, _LEAST_ROWS)
     if integer and len(values) <= bins:
         alone[:] = True
     gaps, middles = np.diff(values), 0.5 * values[:-1] + 0.5 * values[1:]

@@ -69,11 +69,12 @@ def chow_liu(
     Notes
     -----
     *Cells.* Bins hold about the same number of rows and end between values of the frame. A value
-    that at least a quarter of a bin's share of rows hold, and no less than ten, has a cell of its
-    own, with empty cells where nothing was seen beside it; integer columns of no more values than
-    bins have a cell for each. Of integers such a cell is exact. In a continuous column it is as
-    wide as the smallest gap between any two of the column's values (at least 1e-6 of the
-    column's range), around the value: the density there is high, but is one.
+    that many rows share has a cell of its own, with empty cells where nothing was seen beside it:
+    an integer that at least a quarter of a bin's share of rows hold, a real number that a twentieth
+    of all rows hold, both at least ten rows; integer columns of no more values than bins have a
+    cell for each. Of an integer such a cell is exact. In a continuous column it is as wide as the
+    smallest gap between any two of the column's values (at least 1e-6 of the column's range),
+    around the value: the density there is high, but is one.
 
     *Tree.* The weight of a pair of columns is its mutual information (Chow and Liu 1968), taken
     with each row left out of the counts that predict it, which takes off what chance alone would
