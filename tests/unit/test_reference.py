@@ -180,6 +180,12 @@ def test_outside_is_minus_infinity() -> None:
     assert found.log_density(half)[0] == -np.inf
 
 
+def test_values_that_cannot_be_levels_are_outside() -> None:
+    found = sd.reference.chow_liu(mixed(300))
+    lists = mixed(2).with_columns(city=pl.Series([["Bern"], ["Zug"]]))
+    assert (found.log_density(lists) == -np.inf).all()
+
+
 def test_draws_have_the_density() -> None:
     found = sd.reference.chow_liu(mixed(400), bins=4)
     draws = found.sample(40_000, seed=3)
@@ -308,6 +314,7 @@ def test_columns_of_one_value() -> None:
         ),
         (pl.DataFrame({"a": [1, 2]}), {"names": ["b"]}, sd.SpaceError, "names is for numpy"),
         ([[1.0]], {}, sd.DataError, "is needed, not"),
+        (pl.DataFrame({"a": [1, -(2**52)]}), {}, sd.DataError, "'a': it holds -4503599627370496"),
     ],
 )
 def test_bad_input_is_refused(frame, options, error, words) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import narwhals as nw
 import numpy as np
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from sondage.frames import Values
     from sondage.reference._cells import Cells
 
-__all__ = ["cut"]
+__all__ = ["Cut", "cut"]
+
+#: Cells of a column, and the position in them of each value.
+Cut: TypeAlias = "tuple[Cells, NDArray[np.int64]]"
 
 #: An integer has a cell of its own if it holds at least this part of what a bin is to hold,
 _OF_BIN = 0.25
@@ -28,11 +31,13 @@ _OF_BIN = 0.25
 _OF_ALL = 0.05
 #: both at least so many rows.
 _LEAST_ROWS = 10
+#: Edges lie halfway between whole numbers up to this.
+_LARGEST = 2.0**52
 #: Narrowest cell of a value of a continuous column, relative to the column's range.
 _NARROWEST = 1e-6
 
 
-def cut(series: Values, kind: Column, bins: int) -> Cells:
+def cut(series: Values, kind: Column, bins: int) -> Cut:
     """Cut a column into cells: a level each, or bins that hold about the same number of rows.
 
     Parameters
@@ -47,15 +52,20 @@ def cut(series: Values, kind: Column, bins: int) -> Cells:
     if isinstance(kind, Categorical | Fixed):
         return _levels(series, kind)
     values = series.cast(nw.Float64).to_numpy().astype(np.float64)
-    distinct, rows = np.unique(values, return_counts=True)
     integer = isinstance(kind, Integer)
-    edges = _edges(distinct, rows, bins, integer=integer)
-    inside = np.searchsorted(edges[1:-1], distinct)
-    counted = np.bincount(inside, weights=rows, minlength=len(edges) - 1)
-    return Bins(tuple(edges.tolist()), tuple(int(count) for count in counted), integer)
+    if integer and np.abs(values).max() >= _LARGEST:
+        largest = values[np.abs(values).argmax()]
+        raise DataError(
+            f"it holds {largest:.0f}, and floating point has no halves between whole numbers from "
+            "2^52 on; declare it continuous or categorical"
+        )
+    edges = _edges(*np.unique(values, return_counts=True), bins, integer=integer)
+    found = np.searchsorted(edges[1:-1], values).astype(np.int64)
+    rows = np.bincount(found, minlength=len(edges) - 1)
+    return Bins(tuple(edges.tolist()), tuple(rows.tolist()), integer), found
 
 
-def _levels(series: Values, kind: Categorical | Fixed) -> Levels:
+def _levels(series: Values, kind: Categorical | Fixed) -> Cut:
     levels = tuple(kind.levels) if isinstance(kind, Categorical) else (kind.value,)
     types = {type(level) for level in levels}
     if len(types) > 1 and not types <= {int, float}:
@@ -63,7 +73,7 @@ def _levels(series: Values, kind: Categorical | Fixed) -> Levels:
             f"its levels {listed(levels)} must be strings, numbers or booleans, all of one of these"
         )
     found = Levels(levels, (0,) * len(levels)).positions(series)
-    return Levels(levels, tuple(np.bincount(found, minlength=len(levels)).tolist()))
+    return Levels(levels, tuple(np.bincount(found, minlength=len(levels)).tolist())), found
 
 
 def _edges(

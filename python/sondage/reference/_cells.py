@@ -11,7 +11,6 @@ import polars as pl
 
 from sondage._text import number
 from sondage.errors import DataError
-from sondage.frames import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,8 +111,14 @@ class Levels:
     def positions(self, series: Values) -> NDArray[np.int64]:
         """Cell of each value; `OUTSIDE` for the missing and for unknown levels."""
         known = {level: k for k, level in enumerate(self.levels)}
-        found = (known.get(value, OUTSIDE) for value in series.to_list())
-        return np.fromiter(found, np.int64, len(series))
+
+        def position(value: object) -> int:
+            try:
+                return known.get(value, OUTSIDE)
+            except TypeError:  # lists and the like
+                return OUTSIDE
+
+        return np.fromiter((position(value) for value in series.to_list()), np.int64, len(series))
 
     def draw(self, cells: NDArray[np.int64], name: str, _rng: np.random.Generator) -> pl.Series:
         """Return the level of each of the given cells."""
@@ -123,7 +128,9 @@ class Levels:
         """Say kind and levels in words."""
         if len(self.levels) == 1:
             return f"always {self.levels[0]!r}"
-        return f"{len(self.levels)} levels: {listed(self.levels, 3)}"
+        first = ", ".join(repr(level) for level in self.levels[:3])
+        more = ", …" if len(self.levels) > 3 else ""
+        return f"{len(self.levels)} levels: {first}{more}"
 
 
 Cells: TypeAlias = Bins | Levels

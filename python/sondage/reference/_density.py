@@ -207,7 +207,8 @@ class TreeDensity:
         ):
             on = text.shorten(self._names[parent], 24) if parent >= 0 else "–"
             known = text.number(nats, 3) if parent >= 0 else "–"
-            rows.append([text.shorten(name, 32), cells.describe(), str(len(cells)), on, known])
+            values = text.shorten(cells.describe(), 44)
+            rows.append([text.shorten(name, 32), values, str(len(cells)), on, known])
         header = ["column", "values", "cells", "depends on", "information"]
         return f"{self._headline()}\n\n{text.table(header, rows)}"
 

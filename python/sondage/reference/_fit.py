@@ -8,6 +8,7 @@ import numpy as np
 
 from sondage._numbers import whole
 from sondage._reading import read_column
+from sondage.columns import Categorical, Fixed
 from sondage.errors import DataError, SpaceError
 from sondage.frames import to_narwhals
 from sondage.reference._binning import cut
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
     from sondage.columns import Column
     from sondage.frames import FrameLike, Table
-    from sondage.reference._cells import Cells
+    from sondage.reference._binning import Cut
 
 __all__ = ["chow_liu"]
 
 #: Numbers of bins among which `bins=None` chooses.
-_BINS = (4, 8, 16, 32, 64)
+_BINS = (4, 8, 16, 32, 64, 128)
 
 
 def chow_liu(
@@ -46,8 +47,8 @@ def chow_liu(
     continuous, integer, categorical : collection of str
         Columns whose kind is said here instead of read off the dtype, as in `Space.from_frame`.
     bins : int, optional
-        How many bins a column of numbers is cut into. None takes the one of 4, 8, 16, 32 and 64
-        under which the rows are most probable, each left out of its own fit.
+        How many bins a column of numbers is cut into. None takes the one of 4, 8, 16, 32, 64 and
+        128 under which the rows are most probable, each left out of its own fit.
     names : sequence of str, optional
         Names for the columns of a numpy array; otherwise ``x0, x1, …``.
 
@@ -108,8 +109,13 @@ def chow_liu(
     kinds = _read_kinds(
         table, {"continuous": continuous, "integer": integer, "categorical": categorical}
     )
-    fits = (_fit(table, kinds, each) for each in ((bins,) if bins is not None else _BINS))
-    return max(fits, key=lambda fit: fit[0])[1]
+    levels = {
+        name: _cut(table, name, kind, 1)
+        for name, kind in kinds.items()
+        if isinstance(kind, Categorical | Fixed)
+    }
+    tried = (bins,) if bins is not None else _BINS
+    return max((_fit(table, kinds, levels, each) for each in tried), key=lambda fit: fit[0])[1]
 
 
 def _read_kinds(table: Table, groups: dict[str, Collection[str]]) -> dict[str, Column]:
@@ -129,12 +135,15 @@ def _read_kinds(table: Table, groups: dict[str, Collection[str]]) -> dict[str, C
     return kinds
 
 
-def _fit(table: Table, kinds: dict[str, Column], bins: int) -> tuple[float, TreeDensity]:
+def _fit(
+    table: Table, kinds: dict[str, Column], levels: dict[str, Cut], bins: int
+) -> tuple[float, TreeDensity]:
     """Return the log-density of the frame, its rows left out one by one, and the fit to all."""
-    cells = [_cut(table, name, kind, bins) for name, kind in kinds.items()]
-    found = [
-        each.positions(table.get_column(name)) for name, each in zip(kinds, cells, strict=True)
+    cuts = [
+        levels[name] if name in levels else _cut(table, name, kind, bins)
+        for name, kind in kinds.items()
     ]
+    cells, found = [cells for cells, _ in cuts], [positions for _, positions in cuts]
     alone = [Counts.of(each.rows) for each in cells]
     gains, strengths = edge_gains(found, alone)
     parents = spanning_tree(0.5 * (gains + gains.T))
@@ -152,7 +161,7 @@ def _fit(table: Table, kinds: dict[str, Column], bins: int) -> tuple[float, Tree
     return left_out, density
 
 
-def _cut(table: Table, name: str, kind: Column, bins: int) -> Cells:
+def _cut(table: Table, name: str, kind: Column, bins: int) -> Cut:
     try:
         return cut(table.get_column(name), kind, bins)
     except DataError as error:
