@@ -144,7 +144,7 @@ def table(results: list[dict[str, list[float]]]) -> None:
         values = np.array([result[name] for result in results])
         spread = values[:, 0].std(ddof=1)
         mean, whole, fit, each = values.mean(axis=0)
-        told = "as it is" if np.isnan(whole) else f"{whole:.2f}"
+        told = "the same" if np.isnan(whole) else f"{whole:.2f}"
         print(f"| {name} | {mean:.2f} | {spread:.2f} | {told} | {fit:.2f} | {each:.1f} |")
 
 
