@@ -329,6 +329,14 @@ def test_levels_of_several_types_are_refused() -> None:
         sd.reference.chow_liu(pd.DataFrame({"a": ["u", 1, "v"]}))
 
 
+def test_levels_may_be_whole_and_other_numbers() -> None:
+    import pandas as pd
+
+    found = sd.reference.chow_liu(pd.DataFrame({"a": pd.Series([1, 2.5] * 3, dtype=object)}))
+    space = sd.Space({"a": sd.Categorical([1, 2.5])})
+    assert set(found.on(space).sample(50, seed=0)["a"]) == {1.0, 2.5}
+
+
 def test_rows_must_have_the_columns() -> None:
     found = sd.reference.chow_liu(mixed(100))
     with pytest.raises(sd.DataError, match="no column 'age'"):

@@ -9,8 +9,7 @@ import numpy as np
 
 from sondage.columns import Categorical, Fixed, Integer
 from sondage.errors import DataError
-from sondage.frames import listed
-from sondage.reference._cells import Bins, Levels
+from sondage.reference._cells import Bins, Levels, require_one_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,11 +66,7 @@ def cut(series: Values, kind: Column, bins: int) -> Cut:
 
 def _levels(series: Values, kind: Categorical | Fixed) -> Cut:
     levels = tuple(kind.levels) if isinstance(kind, Categorical) else (kind.value,)
-    types = {type(level) for level in levels}
-    if len(types) > 1 and not types <= {int, float}:
-        raise DataError(
-            f"its levels {listed(levels)} must be strings, numbers or booleans, all of one of these"
-        )
+    require_one_type(levels)
     found = Levels(levels, (0,) * len(levels)).positions(series)
     return Levels(levels, tuple(np.bincount(found, minlength=len(levels)).tolist())), found
 

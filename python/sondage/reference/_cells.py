@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import narwhals as nw
 import numpy as np
@@ -11,13 +11,16 @@ import polars as pl
 
 from sondage._text import number
 from sondage.errors import DataError
+from sondage.frames import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from sondage.frames import Values
 
-__all__ = ["OUTSIDE", "Bins", "Cells", "Levels"]
+__all__ = ["OUTSIDE", "Bins", "Cells", "Levels", "require_one_type"]
 
 #: Position of a value that lies in no cell.
 OUTSIDE = -1
@@ -122,7 +125,7 @@ class Levels:
 
     def draw(self, cells: NDArray[np.int64], name: str, _rng: np.random.Generator) -> pl.Series:
         """Return the level of each of the given cells."""
-        return pl.Series(name, list(self.levels)).gather(cells)
+        return pl.Series(name, _of_one_type(self.levels)).gather(cells)
 
     def describe(self) -> str:
         """Say kind and levels in words."""
@@ -134,3 +137,19 @@ class Levels:
 
 
 Cells: TypeAlias = Bins | Levels
+
+
+def require_one_type(levels: Sequence[object]) -> None:
+    """Refuse levels that no column of a frame can hold together."""
+    types = {type(level) for level in levels}
+    if len(types) > 1 and not types <= {int, float}:
+        raise DataError(
+            f"its levels {listed(levels)} must be strings, numbers or booleans, all of one of these"
+        )
+
+
+def _of_one_type(levels: Sequence[object]) -> list[object]:
+    """Levels with whole numbers among fractions as floats."""
+    if {type(level) for level in levels} == {int, float}:
+        return [float(cast("float", level)) for level in levels]
+    return list(levels)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sondage.columns import Categorical, Fixed, Integer
-from sondage.errors import SpaceError
+from sondage.errors import DataError, SpaceError
 from sondage.frames import listed
-from sondage.reference._cells import Bins, Levels
+from sondage.reference._cells import Bins, Levels, require_one_type
 from sondage.reference._passes import marginals, normalised
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def restrict(
     for j, (name, kind) in zip(old, space.kinds.items(), strict=True):
         try:
             parts.append(_part(cells[j], kind, rows))
-        except SpaceError as error:
+        except (SpaceError, DataError) as error:
             raise SpaceError(f"column {name!r} of the reference: {error}") from None
     above = [new.get(parents[j], -1) for j in old]
     alone = marginals(parents, log_shares)
@@ -138,6 +138,7 @@ def _levels(cells: Cells, kind: Categorical, rows: int) -> _Part:
             f"it is {cells.describe()}, and the space says {kind}; name it in categorical= where "
             "it is learned"
         )
+    require_one_type(kind.levels)
     position = {level: k for k, level in enumerate(cells.levels)}
     source = np.array([position.get(level, _UNSEEN) for level in kind.levels])
     unseen = source == _UNSEEN
