@@ -307,6 +307,21 @@ def test_categories_that_are_numbers_keep_their_levels_through_floats() -> None:
     assert found["violations"] == 0
 
 
+def test_categories_may_mix_text_and_numbers() -> None:
+    kinds = pd.Series([1, "a", 2.5] * 10, dtype=object)
+    rows = pd.DataFrame({"x": np.linspace(0, 1, 30), "kind": kinds})
+    model = sd.as_model(DecisionTreeClassifier(max_depth=1).fit(rows[["x"]], rows["x"] > 0.5))
+    space = sd.Space({"x": sd.Continuous(0, 1), "kind": sd.Categorical([1, "a", 2.5])})
+    samples = rows[20:23].assign(query=0, sample=[0, 1, 2])
+    found = sd.metrics.evaluate(rows[:1], samples, model, space, rows).row(0, named=True)
+    assert found["l0"] == pytest.approx((2 + 1 + 2) / 3)
+    assert found["violations"] == 0
+    wrong = samples.assign(kind=["1", "b", 2.5])
+    found = sd.metrics.evaluate(rows[:1], wrong, model, space, rows).row(0, named=True)
+    assert found["l0"] == 2.0
+    assert found["violations"] == 2
+
+
 def test_missing_values_are_a_level_of_their_own() -> None:
     rng = np.random.default_rng(0)
     rows = rng.random((80, 2))

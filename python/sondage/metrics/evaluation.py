@@ -278,12 +278,12 @@ def _plausibility(
 
 
 def _violations(queries: Table, samples: Table, query: NDArray[np.int64], space: Space) -> int:
-    asked, found = queries.to_polars(), samples.to_polars()
     outside = 0
     for q in np.unique(query):
-        rows = found.filter(query == q)
+        rows = samples[np.flatnonzero(query == q)].to_native()
+        asked = dict(zip(queries.columns, queries.row(int(q)), strict=True))
         try:
-            outside += int((~space.around(asked.row(int(q), named=True)).contains(rows)).sum())
+            outside += int((~space.around(asked).contains(rows)).sum())
         except SpaceError:  # nothing is allowed around a query that is itself not
             outside += len(rows)
     return outside
