@@ -246,7 +246,9 @@ fn make_move(
                     energy.begin_sweep(&state.x, scratch.swept == Some(state.version), workspace);
                 }
                 energy.slice(column, &state.x, workspace, &mut scratch.energies);
-                let nonfinite = settle(&mut scratch.energies);
+                // Sums of trees are finite.
+                let stepwise = energy.stepwise();
+                let nonfinite = if stepwise { Lanes::splat(0) } else { settle(&mut scratch.energies) };
                 let (first, energies) = (&workspace.slice.first, &scratch.energies);
                 let reply = Reply::Slice { first, energies, nonfinite };
                 mover.tell(target, phase, state, reply, streams);

@@ -2,7 +2,7 @@
 
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
-use crate::adapt::{Adaptation, Phase};
+use crate::adapt::{Adaptation, Phase, Scale};
 use crate::mutant::{self, Fault};
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
@@ -53,39 +53,70 @@ impl RandomWalk {
         let bounds = &target.bounds;
         self.adaptation.begin(phase, bounds);
         self.outside = [false; LANES];
+        let mixed = bounds.continuous().len() < bounds.free().len();
         for lane in 0..LANES {
             let rng = &mut streams.propose[lane];
             let scale = self.adaptation.choose(lane, rng);
-            for &d in bounds.free() {
+            for &d in bounds.continuous() {
                 let unit = if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
-                let x = state.x[d][lane];
-                self.proposal[d][lane] = match bounds.kind(d) {
-                    Kind::Continuous => x + scale.factor * unit * rng.normal(),
-                    // A walk on the real numbers that round to a column's whole numbers, from any of those that
-                    // round to x: as likely from y to x as from x to y.
-                    Kind::Integer => x + (rng.uniform() - 0.5) + scale.factor * unit.max(1.0) * rng.normal(),
-                    Kind::Level if rng.uniform() < scale.factor => any_level(bounds, d, rng),
-                    Kind::Level => x,
-                };
+                self.proposal[d][lane] = state.x[d][lane] + scale.factor * unit * rng.normal();
+            }
+            if mixed {
+                self.propose_whole(target, state, lane, scale, rng);
             }
         }
-        for &d in bounds.free() {
-            let whole = bounds.kind(d) != Kind::Continuous;
-            let half = if whole && !mutant::is(Fault::FoldWhole) { 0.5 } else { 0.0 };
-            let (lower, upper) = (bounds.lower(d) - half, bounds.upper(d) + half);
-            for lane in 0..LANES {
-                let y = &mut self.proposal[d][lane];
-                // A folded random walk has a symmetric density: q cancels.
-                let inside = target.boundary.bring_inside(*y, lower, upper);
-                self.outside[lane] |= inside.is_none();
-                *y = inside.unwrap_or(state.x[d][lane]);
-                if whole {
-                    // Plus zero: no value is −0.
-                    *y = y.round().clamp(bounds.lower(d), bounds.upper(d)) + 0.0;
-                }
-            }
+        // A folded random walk has a symmetric density: q cancels.
+        for &d in bounds.continuous() {
+            self.bring_inside(target, state, d, bounds.lower(d), bounds.upper(d));
+        }
+        if mixed {
+            self.bring_whole_inside(target, state);
         }
         Request::Energy
+    }
+
+    /// Proposals for integers and levels, before they are brought inside.
+    fn propose_whole(&mut self, target: &Target, state: &State, lane: usize, scale: Scale, rng: &mut Stream) {
+        let bounds = &target.bounds;
+        for &d in bounds.free() {
+            let x = state.x[d][lane];
+            self.proposal[d][lane] = match bounds.kind(d) {
+                Kind::Continuous => continue,
+                // A walk on the real numbers that round to a column's whole numbers, from any of those that
+                // round to x: as likely from y to x as from x to y.
+                Kind::Integer => {
+                    let unit =
+                        if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
+                    x + (rng.uniform() - 0.5) + scale.factor * unit.max(1.0) * rng.normal()
+                }
+                Kind::Level if rng.uniform() < scale.factor => any_level(bounds, d, rng),
+                Kind::Level => x,
+            };
+        }
+    }
+
+    #[inline(always)]
+    fn bring_inside(&mut self, target: &Target, state: &State, d: usize, lower: f64, upper: f64) {
+        for lane in 0..LANES {
+            let y = &mut self.proposal[d][lane];
+            let inside = target.boundary.bring_inside(*y, lower, upper);
+            self.outside[lane] |= inside.is_none();
+            *y = inside.unwrap_or(state.x[d][lane]);
+        }
+    }
+
+    /// Whole numbers take half a unit on either side.
+    fn bring_whole_inside(&mut self, target: &Target, state: &State) {
+        let bounds = &target.bounds;
+        let half = if mutant::is(Fault::FoldWhole) { 0.0 } else { 0.5 };
+        for &d in bounds.free().iter().filter(|&&d| bounds.kind(d) != Kind::Continuous) {
+            let (lower, upper) = (bounds.lower(d), bounds.upper(d));
+            self.bring_inside(target, state, d, lower - half, upper + half);
+            for y in &mut self.proposal[d].0 {
+                // Plus zero: no value is −0.
+                *y = y.round().clamp(lower, upper) + 0.0;
+            }
+        }
     }
 
     pub(super) fn tell(

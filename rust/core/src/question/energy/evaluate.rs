@@ -102,11 +102,15 @@ impl Energy {
 
     /// G at the rows of a sweep, from its running sums.
     pub(super) fn at_running_sums(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
-        self.decode(x, workspace);
+        // Without lookups the rows are those that models see.
+        let seen = !self.parts.lookups.is_empty();
+        if seen {
+            self.decode(x, workspace);
+        }
         let Workspace { sweep, values, row, .. } = workspace;
-        let sums = &sweep.sums;
-        self.compute(Some(row), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
-        dispatch(self.level, AtSums { energy: self, x: row, sums, values })
+        let (x, sums) = (if seen { &row[..] } else { x }, &sweep.sums);
+        self.compute(Some(x), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
+        dispatch(self.level, AtSums { energy: self, x, sums, values })
     }
 
     /// The models' part of G on every stretch of the workspace's slice.
