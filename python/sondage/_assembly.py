@@ -10,7 +10,7 @@ from sondage import _core
 from sondage._decoding import DecodedOutputs
 from sondage._evaluation import Evaluation
 from sondage._lookups import Lookups
-from sondage._probes import Probes
+from sondage._probes import plan
 from sondage.models._members import stack_of
 
 if TYPE_CHECKING:
@@ -106,10 +106,10 @@ class Assembly:
         probes = [
             self._placed[model].probes[node] for model, node in energy.foreign if model is not None
         ]
-        plan = Probes.of(probes, self._lookups.width) if probes else None
+        calls = plan(probes, self._lookups.width) if probes else None
         if decoding is None or decoding.call is None:
-            return plan
-        return DecodedOutputs(decoding.call, decoding.name, plan, self._lookups)
+            return calls
+        return DecodedOutputs(decoding.call, decoding.name, calls, self._lookups)
 
     def _nodes(self, outputs: Iterable[Output], space: Space, first: int) -> list[_Node]:
         """Return outputs with numbers in place of models, each of which is placed once."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sondage._core import Graph
     from sondage._lookups import Lookups
-    from sondage._probes import Probes
+    from sondage._probes import Outputs
     from sondage.models._adapter import Vjp
 
 __all__ = ["DecodedOutputs", "Decoding", "FunctionCall"]
@@ -142,7 +142,7 @@ class DecodedOutputs:
     call : FunctionCall
     name : str
         Of the decoder.
-    probes : Probes or None
+    probes : Outputs or None
         Functions of the rows ``[data columns, latent columns]``.
     lookups : Lookups
         What these rows have appended.
@@ -150,7 +150,7 @@ class DecodedOutputs:
 
     call: FunctionCall
     name: str
-    probes: Probes | None
+    probes: Outputs | None
     lookups: Lookups
 
     @property

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sondage._core import Graph
     from sondage.models._adapter import Vjp
 
-__all__ = ["Outputs", "Placed", "Probe", "Probes", "failed"]
+__all__ = ["Outputs", "Placed", "Probe", "Probes", "failed", "plan"]
 
 _Floats: TypeAlias = "NDArray[np.float64]"
 
@@ -111,6 +111,50 @@ class _Step:
     function: Function
     columns: NDArray[np.int64] | None
     inputs: tuple[int, ...]
+
+
+def plan(probes: Iterable[Probe], n_columns: int) -> Outputs:
+    """Plan the calls behind probes, whose outputs are wanted side by side."""
+    calls = Probes.of(probes, n_columns)
+    first = calls.steps[0]
+    single = calls.outputs == (0,) and first.columns is None and not first.inputs
+    if single and first.function.differentiable:
+        return _Single(first.name, first.function)
+    return calls
+
+
+@dataclass(frozen=True, slots=True)
+class _Single:
+    """`Probes` of one function of all columns: little more than its calls, once a step."""
+
+    name: str
+    function: Function
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def values(self, rows: _Floats) -> _Floats:
+        try:
+            outputs = self.function.values(rows)
+        except Exception as error:  # the user's model may raise anything
+            raise failed(self.name, len(rows), error) from error
+        return np.ascontiguousarray(outputs)
+
+    def with_vjp(self, rows: _Floats) -> tuple[_Floats, Vjp]:
+        try:
+            outputs, vjp = self.function.with_vjp(rows)
+        except Exception as error:  # the user's model may raise anything
+            raise failed(self.name, len(rows), error) from error
+
+        def pull(cotangents: _Floats) -> _Floats:
+            try:
+                gradient = vjp(cotangents)
+            except Exception as error:  # the user's model may raise anything
+                raise failed(self.name, len(rows), error, "the gradient") from error
+            return np.ascontiguousarray(gradient)
+
+        return np.ascontiguousarray(outputs), pull
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import sondage as sd
 from sondage.errors import ModelError, QuestionError, SamplingError
-from sondage.models import Model
+from sondage.models import Model, _torch_call
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -119,6 +119,17 @@ class TestAnyModule:
         ours = question.gradient(rows, SPACE)
         # Half a step squared times the third derivative, and rounding divided by the step.
         np.testing.assert_allclose(ours, slope(question, rows, step), atol=200 * step**2)
+
+    @pytest.mark.parametrize("name", MODULES)
+    def test_has_the_gradient_of_torchs_public_function(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        torch.manual_seed(0)
+        question = sd.fixed_label(apart(MODULES[name]()), 1)
+        ours = question.gradient(ROWS, SPACE)
+        assert _torch_call._engine_runs()
+        monkeypatch.setattr(_torch_call, "_engine_runs", lambda: False)
+        assert question.gradient(ROWS, SPACE).tobytes() == ours.tobytes()
 
     @pytest.mark.parametrize("name", MODULES)
     def test_is_not_changed(self, name: str) -> None:

@@ -7,6 +7,7 @@ parameters keep their values, flags and gradients. torch is imported where a mod
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
@@ -131,10 +132,8 @@ class ModuleCall:
                 given = given.to(outputs.device)
             if given.shape != outputs.shape:
                 given = given.reshape(outputs.shape)
-            # With respect to the rows alone: parameters get no gradient.
-            (gradient,) = torch.autograd.grad(outputs, leaf, given, allow_unused=True)
-            found: torch.Tensor | None = gradient
-            return np.zeros_like(rows) if found is None else _numbers(found)
+            gradient = _pulled_back(outputs, leaf, given)
+            return np.zeros_like(rows) if gradient is None else _numbers(gradient)
 
         return _numbers(outputs.detach()), vjp
 
@@ -201,11 +200,11 @@ class ModuleCall:
             raise ModelError(
                 f"{name} gives {tuple(shape)}; a tensor (rows,) or (rows, outputs) is needed"
             )
-        if shape[0] != len(batch):
-            raise ModelError(f"{name} gives {shape[0]} outputs for {len(batch)} rows")
+        if shape[0] != batch.shape[0]:
+            raise ModelError(f"{name} gives {shape[0]} outputs for {batch.shape[0]} rows")
         if len(shape) > 2:
             given = given.flatten(1)
-        return given[:, 0] if len(shape) > 1 and given.shape[1] == 1 else given
+        return given.squeeze(1) if given.shape[1:] == (1,) else given
 
 
 def kind_of(layer: nn.Module) -> str:
@@ -230,6 +229,40 @@ def _copied(rows: NDArray[np.float64], like: torch.Tensor) -> torch.Tensor:
     if like.is_cpu and like.dtype == torch.float32 and rows.flags.writeable:
         return torch.from_numpy(rows).to(torch.float32)
     return torch.tensor(rows, dtype=like.dtype, device=like.device)
+
+
+def _pulled_back(
+    outputs: torch.Tensor, leaf: torch.Tensor, cotangent: torch.Tensor
+) -> torch.Tensor | None:
+    """Return the gradient by the leaf alone, parameters get none; None where it has no part."""
+    import torch
+
+    if type(outputs) is torch.Tensor and _engine_runs():
+        # What `torch.autograd.grad` ends in. Its checks in Python, of shapes that are right here,
+        # take as long as the backward pass of a small module.
+        engine = torch.autograd.Variable._execution_engine
+        found = engine.run_backward(
+            (outputs,), (cotangent,), False, False, (leaf,), True, accumulate_grad=False
+        )
+    else:
+        found = torch.autograd.grad(outputs, leaf, cotangent, allow_unused=True)
+    return cast("torch.Tensor | None", found[0])
+
+
+@cache
+def _engine_runs() -> bool:
+    """Whether torch's engine, which is not of its public interface, can be called as it could."""
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = torch.ones(1, requires_grad=True)
+        try:
+            (found,) = torch.autograd.Variable._execution_engine.run_backward(
+                (2.0 * leaf,), (torch.ones(1),), False, False, (leaf,), True, accumulate_grad=False
+            )
+        except (AttributeError, TypeError):
+            return False
+        return bool(found == 2.0 and leaf.grad is None)
 
 
 def _numbers(outputs: torch.Tensor) -> NDArray[np.float64]:

@@ -34,7 +34,8 @@ impl Run {
             return Err(Error::Sampling("no model of this run answers later: advance it".into()));
         }
         self.require_no_gradient()?;
-        let mut asked = Asked { rows: Vec::new(), gradient: false };
+        let most = self.settings.chains * self.energy.n_asked();
+        let mut asked = Asked { rows: Vec::with_capacity(most), gradient: false };
         for block in &mut self.blocks {
             asked.gradient |= block.wants_gradient();
             block.write_wanted(&self.energy, &mut asked.rows);

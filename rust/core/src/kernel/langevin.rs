@@ -124,9 +124,12 @@ impl Op for LogDensity<'_> {
             }
             log = s.add(log, direct);
             for share in own {
-                let mut kept = Lanes::splat(0.0);
-                s.store(s.select(holds, share, s.splat(f64::NEG_INFINITY)), &mut kept);
-                shares.add(&kept);
+                let share = s.select(holds, share, s.splat(f64::NEG_INFINITY));
+                if s.any(s.lt(s.splat(LOST), share)) {
+                    let mut kept = Lanes::splat(0.0);
+                    s.store(share, &mut kept);
+                    shares.add(&kept);
+                }
             }
             if i % FACTORS == FACTORS - 1 {
                 factor = s.mul(factor, shares.product(s));
