@@ -3,7 +3,8 @@
 python benches/py/kernels.py
 
 Prints the smallest bulk effective sample size over the columns and G, per second of processor time
-of the whole call, one thread, median of three seeds.
+of the whole call, one thread, median of three seeds: first for questions about trees, then for
+smooth ones.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import circles
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.tree import DecisionTreeClassifier
 
@@ -23,7 +27,7 @@ from sondage.demo import wine_problem
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-KERNELS: dict[str, sd.Kernel] = {
+TREES: dict[str, sd.Kernel] = {
     "Conditional": sd.Conditional(),
     "RandomWalk": sd.RandomWalk(),
     "RandomWalk(0.5)": sd.RandomWalk(0.5),
@@ -31,22 +35,37 @@ KERNELS: dict[str, sd.Kernel] = {
     "Cycle 1 : 4 (auto)": sd.Cycle(sd.Conditional(), sd.RandomWalk(0.5), repeats=[1, 4]),
 }
 
+SMOOTH: dict[str, sd.Kernel] = {
+    "RandomWalk": sd.RandomWalk(),
+    "MALA": sd.MALA(),
+    "Cycle 1 : 1": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 1]),
+    "Cycle 1 : 6 (auto)": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 6]),
+    "Mixture 3 : 1": sd.Mixture(sd.MALA(), sd.RandomWalk(), weights=[3, 1]),
+}
+
 Case = tuple[sd.Question, sd.Space, float]
 
 
-def cases() -> dict[str, Case]:
-    """Return questions with their spaces and temperatures; all columns scaled to [0, 1]."""
+def box(columns: int) -> sd.Space:
+    """Return the space of columns scaled to [0, 1]."""
+    return sd.Space({f"x{i}": sd.Continuous(0.0, 1.0) for i in range(columns)})
+
+
+def fitted(model: BaseEstimator, rows: np.ndarray, targets: np.ndarray) -> sd.Model:
+    """Return the model, fitted."""
+    return sd.as_model(model.fit(rows, targets))
+
+
+def scaled(rows: np.ndarray) -> np.ndarray:
+    """Return rows with every column scaled to [0, 1]."""
+    return np.asarray(MinMaxScaler().fit_transform(rows))
+
+
+def about_trees() -> dict[str, Case]:
+    """Return questions about trees with their spaces and temperatures."""
     wine = wine_problem()
     cancer, diabetes = load_breast_cancer(), load_diabetes()
-    rows, labels = MinMaxScaler().fit_transform(cancer.data), cancer.target
-    patients = MinMaxScaler().fit_transform(diabetes.data)
-
-    def box(columns: int) -> sd.Space:
-        return sd.Space({f"x{i}": sd.Continuous(0.0, 1.0) for i in range(columns)})
-
-    def fitted(model: BaseEstimator, x: np.ndarray, y: np.ndarray) -> sd.Model:
-        return sd.as_model(model.fit(x, y))
-
+    rows, labels, patients = scaled(cancer.data), cancer.target, scaled(diabetes.data)
     forest = fitted(RandomForestClassifier(200, random_state=0), rows, labels)
     tree = fitted(DecisionTreeClassifier(random_state=0, min_samples_leaf=3), rows, labels)
     extra = ExtraTreesRegressor(100, min_samples_leaf=5, random_state=0)
@@ -67,6 +86,31 @@ def cases() -> dict[str, Case]:
             box(30),
             0.2,
         ),
+    }
+
+
+def about_smooth_models() -> dict[str, Case]:
+    """Return questions with a gradient, their spaces and temperatures."""
+    cancer, diabetes, wine = load_breast_cancer(), load_diabetes(), load_wine()
+    rows, labels, patients = scaled(cancer.data), cancer.target, scaled(diabetes.data)
+    net = fitted(MLPClassifier((32, 16), max_iter=2_000, random_state=0), rows, labels)
+    three = MLPClassifier((32,), max_iter=2_000, random_state=0)
+    classes = fitted(three, scaled(wine.data), wine.target)
+    logistic = fitted(LogisticRegression(), rows, labels)
+    line = fitted(LinearRegression(), patients, diabetes.target)
+    band = sd.fixed_label(line, (200, 210), scale=10.0) + 5 * sd.near(patients[3], norm=2)
+    panels = circles.panels()
+    return {
+        "wine, net: all classes alike": (sd.prediction_risky(classes, entropy=True), box(13), 0.02),
+        "cancer, net: risky": (sd.prediction_risky(net, level=0.5), box(30), 0.002),
+        "cancer, logistic: label near a row": (
+            sd.fixed_label(logistic, 1) + 2.0 * sd.near(rows[0], norm=2),
+            box(30),
+            0.1,
+        ),
+        "diabetes, linear: band near a row": (band, box(10), 0.5),
+        "circles, rbf: risky": (panels["risky rbf"], circles.SPACE, 0.1),
+        "circles: contrast": (panels["contrast"], circles.SPACE, 0.1),
     }
 
 
@@ -98,14 +142,20 @@ def effective(case: Case, kernel: sd.Kernel, seed: int, seconds: float = 1.0) ->
     return float(answer.summary()["ess_bulk"].drop_nulls().min()) / spent  # type: ignore[arg-type]
 
 
-def main() -> None:
+def compare(cases: dict[str, Case], kernels: dict[str, sd.Kernel]) -> None:
     """Print a line per question."""
-    print(" | ".join(["question", *KERNELS]))
-    for name, case in cases().items():
+    print(" | ".join(["question", *kernels]))
+    for name, case in cases.items():
         rates = [
-            np.median([effective(case, k, seed) for seed in (1, 2, 3)]) for k in KERNELS.values()
+            np.median([effective(case, k, seed) for seed in (1, 2, 3)]) for k in kernels.values()
         ]
         print(" | ".join([name, *(f"{rate:,.0f}" for rate in rates)]), flush=True)
+
+
+def main() -> None:
+    """Print both tables."""
+    compare(about_trees(), TREES)
+    compare(about_smooth_models(), SMOOTH)
 
 
 if __name__ == "__main__":
