@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import circles
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier
@@ -40,6 +40,7 @@ SMOOTH: dict[str, sd.Kernel] = {
     "MALA": sd.MALA(),
     "Cycle 1 : 1": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 1]),
     "Cycle 1 : 6 (auto)": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 6]),
+    "Cycle 1 : 20": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 20]),
     "Mixture 3 : 1": sd.Mixture(sd.MALA(), sd.RandomWalk(), weights=[3, 1]),
 }
 
@@ -99,6 +100,9 @@ def about_smooth_models() -> dict[str, Case]:
     logistic = fitted(LogisticRegression(), rows, labels)
     line = fitted(LinearRegression(), patients, diabetes.target)
     band = sd.fixed_label(line, (200, 210), scale=10.0) + 5 * sd.near(patients[3], norm=2)
+    images, digits = load_digits(return_X_y=True)
+    linear = fitted(LogisticRegression(max_iter=3_000), images / 16, digits)
+    deep = fitted(MLPClassifier((64, 32), max_iter=500, random_state=0), images / 16, digits)
     panels = circles.panels()
     return {
         "wine, net: all classes alike": (sd.prediction_risky(classes, entropy=True), box(13), 0.02),
@@ -109,6 +113,16 @@ def about_smooth_models() -> dict[str, Case]:
             0.1,
         ),
         "diabetes, linear: band near a row": (band, box(10), 0.5),
+        "digits, logistic: label near a row": (
+            sd.fixed_label(linear, 3) + 2.0 * sd.near(images[0] / 16, norm=2),
+            box(64),
+            0.02,
+        ),
+        "digits, net: label near a row": (
+            sd.fixed_label(deep, 3) + 1.0 * sd.near(images[0] / 16, norm=2),
+            box(64),
+            0.02,
+        ),
         "circles, rbf: risky": (panels["risky rbf"], circles.SPACE, 0.1),
         "circles: contrast": (panels["contrast"], circles.SPACE, 0.1),
     }
