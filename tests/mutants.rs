@@ -7,7 +7,8 @@
 
 mod common;
 
-use common::{MixedModel, mixed_table, small_tree_leaves, step_function, truncated_normal};
+use common::mixed::{MixedModel, mixed_table};
+use common::{small_tree_leaves, step_function, truncated_normal};
 use sondage_core::drift::Drift;
 use sondage_core::kernel::Spec;
 use sondage_core::mutant::{Fault, commit};

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sondage.errors import SamplingError
 from sondage.frames import listed
 from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sondage import _core
     from sondage.space import Space
 
@@ -19,44 +17,8 @@ __all__ = ["choose_kernel", "default_warmup", "require_moved"]
 _KERNELS = (RandomWalk, MALA, Conditional, Mixture, Cycle)
 
 
-class Facts(Protocol):
-    """What the core knows of a question on a space."""
-
-    @property
-    def stepwise(self) -> bool:
-        """Whether every column is drawn from sums of trees or from localizers."""
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether G has a gradient in the continuous columns."""
-
-    @property
-    def sloped(self) -> bool:
-        """Whether anything in G slopes."""
-
-    @property
-    def averages(self) -> bool:
-        """Whether there are means over stacks."""
-
-    @property
-    def asks(self) -> bool:
-        """Whether a model has a part in G."""
-
-    @property
-    def continuous(self) -> bool:
-        """Whether something moves that is continuous."""
-
-    @property
-    def mixed(self) -> bool:
-        """Whether something moves that is not."""
-
-    @property
-    def drawn(self) -> Sequence[int]:
-        """Columns that `Conditional` draws."""
-
-
 def choose_kernel(
-    kernel: object, energy: Facts, outside: tuple[str, ...] = ()
+    kernel: object, energy: _core.Energy, outside: tuple[str, ...] = ()
 ) -> tuple[Kernel, str]:
     """Return the kernel to use, and why; `outside` names the models that the core leaves out."""
     if isinstance(kernel, _KERNELS):
@@ -114,14 +76,11 @@ def choose_kernel(
 
 
 def default_warmup(kernel: Kernel) -> int:
-    """Return the steps of warm-up: 200 where each draws every column and none adapts, else 1000."""
+    """Return the steps of warm-up: 200 where all draw exactly and none adapts, else 1000."""
     parts = kernel.kernels if isinstance(kernel, Cycle) else (kernel,)
-    fixed = all(part == Conditional() or _walks_by(part) is not None for part in parts)
-    return 200 if fixed and Conditional() in parts else 1000
-
-
-def _walks_by(kernel: Kernel) -> float | None:
-    return kernel.scale if isinstance(kernel, RandomWalk) else None
+    walks = [part for part in parts if part != Conditional()]
+    fixed = all(isinstance(walk, RandomWalk) and walk.scale is not None for walk in walks)
+    return 200 if fixed and len(walks) < len(parts) else 1000
 
 
 def require_moved(kernel: Kernel, energy: _core.Energy, space: Space) -> None:

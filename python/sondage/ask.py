@@ -80,8 +80,8 @@ def ask(
         trees, those of few values are drawn exactly in each step of a cycle, by evaluating G at
         every value.
     warmup : int, optional
-        Steps before the first kept row. None: 200 where each step holds an exact sweep of
-        all columns, else 1000.
+        Steps before the first kept row. None: 200 where each step holds an exact sweep and no part
+        of the kernel adapts, else 1000.
     start : frame or array, optional
         One row per chain, in the space (of a `pullback`, its latent space) and of finite G;
         categories as their levels. None: each chain finds its own.

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sondage import _text
 from sondage.errors import SamplingError, SondageError
@@ -81,6 +81,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     from sondage import __version__
+    from sondage.commands import add_arguments
 
     parser = _Parser(
         prog="sondage",
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder for the report (default: %(default)s)",
     )
-    _add_ask(commands.add_parser("ask", help="ask a question about model files"))
+    add_arguments(commands.add_parser("ask", help="ask a question about model files"))
     report = commands.add_parser("report", help="write the HTML report of a saved answer")
     report.add_argument("answer", type=Path, metavar="ANSWER", help="an answer.parquet")
     report.add_argument("--out", type=Path, metavar="FILE", help="default: beside the answer")
@@ -107,63 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_ask(parser: argparse.ArgumentParser) -> None:
-    from sondage.commands.ask import KERNELS, QUESTIONS
-
-    def add(name: str, metavar: str, words: str, **more: Any) -> None:  # noqa: ANN401
-        parser.add_argument(name, metavar=metavar, help=words, **more)
-
-    parser.add_argument(
-        "question", choices=QUESTIONS, metavar="QUESTION", help=", ".join(QUESTIONS)
-    )
-    add("--model", "FILE", "XGBoost .json or .ubj, LightGBM .txt, .skops; contrast takes two",
-        type=Path, action="append", required=True)  # fmt: skip
-    add("--data", "FILE", "rows as .csv, .parquet or .arrow: kinds and ranges of the columns",
-        type=Path, required=True)  # fmt: skip
-    add("--row", "N", "stay near row N of the data, counted from 0", type=int)
-    add("--near", "W", "weight of that (default: %(default)s); a whole range counts 1, as does "
-        "another category", type=float, default=0.1)  # fmt: skip
-    add("--target", "L", "for fixed-label: a class, a number, or a band low:high")
-    add("--fix", "A,B", "columns that keep the row's values", type=_names, default=())
-    add("--range", "A=LOW:HIGH", "bounds of a column; may be given several times",
-        type=_range, action="append", default=[])  # fmt: skip
-    add("--integer", "A,B", "columns of whole numbers", type=_names, default=())
-    add("--noise", "S", "for sensitive: noise on every parameter (default: %(default)s)",
-        type=float, default=0.05)  # fmt: skip
-    add("--draws", "N", "rows kept per chain (default: %(default)s)", type=int, default=1000)
-    add("--chains", "C", "independent chains (default: %(default)s)", type=int, default=8)
-    add("--thin", "T", "keep every so many-th step (default: %(default)s)", type=int, default=1)
-    add("--temperature", "T", "of the answer (default: %(default)s)", type=float, default=1.0)
-    parser.add_argument("--kernel", choices=KERNELS, default="auto", help="default: %(default)s")
-    add("--seed", "S", "the same seed gives the same answer", type=int)
-    add("--out", "FILE", "save the answer, as .parquet", type=Path)
-    add("--report", "FILE", "write the HTML report", type=Path)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
-
-
-def _range(text: str) -> tuple[str, float, float]:
-    name, _, ends = text.rpartition("=")
-    low, _, high = ends.partition(":")
-    try:
-        return name, float(low), float(high)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not COLUMN=LOW:HIGH") from None
-
-
 def _ask(options: argparse.Namespace) -> int:
-    from sondage.commands import Request, answer_of
+    from sondage.commands import answer_of, request_of
 
-    given = vars(options) | {"models": tuple(options.model), "ranges": tuple(options.range)}
-    for name in ("command", "model", "range", "out", "report"):
-        del given[name]
     for path in (options.out, options.report):
         if path is not None and not path.absolute().parent.is_dir():
             return _complain(f"{path}: no folder {path.absolute().parent}", BAD_INPUT)
     try:
-        answer = answer_of(Request(**given))
+        answer = answer_of(request_of(options))
     except SondageError as error:
         ran = isinstance(error, SamplingError) and error.answer is not None
         return _complain(str(error), FAILED if ran else BAD_INPUT)

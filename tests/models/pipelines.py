@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.compose import (
-    ColumnTransformer,
-)
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     OneHotEncoder,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeClassifier
 
 from sondage.errors import ForeignModelWarning
 from sondage.models import Model, as_model
@@ -26,6 +25,18 @@ QUIET = pytest.mark.filterwarnings(
     "ignore:Skipping features without any observed",
     "ignore::sklearn.exceptions.ConvergenceWarning",
 )
+
+
+def one_hot_tree(frame: Any, labels: object, **settings: Any) -> Any:
+    """Fit a decision tree on numbers and one-hot categories."""
+    texts = list(frame.select_dtypes(exclude="number").columns)
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), texts), remainder="passthrough"
+    )
+    return make_pipeline(encode, DecisionTreeClassifier(random_state=0, **settings)).fit(
+        frame, labels
+    )
+
 
 NUMBERS = ["age", "fnlwgt", "educational-num", "capital-gain", "capital-loss", "hours-per-week"]
 WORDS = [

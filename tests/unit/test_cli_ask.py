@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import sondage as sd
 from sondage import cli
@@ -136,3 +139,18 @@ def test_other_data(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert cli.main(["ask", "risky", *model, "--data", str(files / name)]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_sensitive_is_about_models_with_parameters(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    skops = pytest.importorskip("skops.io")
+    frame = pl.read_csv(files / "rows.csv").drop("note").to_pandas()
+    fitted = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, frame["debt"] > 15)
+    skops.dump(fitted, files / "linear.skops")
+    words = ["sensitive", "--model", str(files / "linear.skops"), "--noise", "0.5"]
+    code = run(files, *words)
+    said = capsys.readouterr()
+    assert code in {0, 1}, said.err
+    assert "2 chains × 20 draws" in said.out
+    assert "linear" in said.out

@@ -61,7 +61,6 @@ class Request:
     noise: float = 0.05
     draws: int = 1000
     chains: int = 8
-    thin: int = 1
     temperature: float = 1.0
     kernel: str = "auto"
     seed: int | None = None
@@ -95,7 +94,6 @@ def answer_of(request: Request) -> Answer:
         space,
         draws=request.draws,
         chains=request.chains,
-        thin=request.thin,
         temperature=request.temperature,
         kernel=KERNELS[request.kernel],
         seed=request.seed,

@@ -12,7 +12,7 @@ import polars as pl
 from sondage.columns import Categorical, Fixed
 from sondage.errors import DataError
 from sondage.frames import plain
-from sondage.models._rows import is_missing
+from sondage.models._rows import codes, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,10 +60,8 @@ class Coding:
             if levels is None:
                 rows[:, j] = _numbers(series, f"column {name!r} of {what}")
                 continue
-            position = {level: float(k) for k, level in enumerate(levels)}
-            values = (plain(value) for value in series.to_list())
-            codes = (np.nan if is_missing(value) else position[value] for value in values)
-            rows[:, j] = np.fromiter(codes, np.float64, len(frame))
+            where = f"column {name!r} of {what}"
+            rows[:, j] = codes(series.to_list(), levels, where, missing=True, unknown=False)
         return rows
 
     def decode(self, rows: NDArray[np.float64]) -> pl.DataFrame:

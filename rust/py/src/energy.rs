@@ -282,7 +282,7 @@ impl Energy {
     /// Whether something moves that is not.
     #[getter]
     fn mixed(&self) -> bool {
-        self.inner.mixed()
+        self.inner.bounds().mixed()
     }
 
     /// The first column that moves in the space and not by a kernel that can serve the question.

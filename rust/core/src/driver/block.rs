@@ -8,7 +8,7 @@ use crate::adapt::Phase;
 use crate::drift::Drift;
 use crate::error::Result;
 use crate::kernel::{Mover, Reply, Request, Schedule, Spec, State, Streams, Target};
-use crate::question::{Energy, Workspace, settle};
+use crate::question::{Energy, Workspace};
 use crate::simd::{LANES, Lanes};
 
 pub(super) struct Block {
@@ -245,10 +245,7 @@ fn make_move(
                 if first {
                     energy.begin_sweep(&state.x, scratch.swept == Some(state.version), workspace);
                 }
-                energy.slice(column, &state.x, workspace, &mut scratch.energies);
-                // Sums of trees are finite.
-                let stepwise = energy.stepwise();
-                let nonfinite = if stepwise { Lanes::splat(0) } else { settle(&mut scratch.energies) };
+                let nonfinite = energy.slice(column, &state.x, workspace, &mut scratch.energies);
                 let (first, energies) = (&workspace.slice.first, &scratch.energies);
                 let reply = Reply::Slice { first, energies, nonfinite };
                 mover.tell(target, phase, state, reply, streams);

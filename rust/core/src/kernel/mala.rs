@@ -187,7 +187,7 @@ impl Mala {
             }
         }
         let mut proposal = std::mem::take(&mut self.proposal);
-        if target.bounds.continuous().len() < target.bounds.free().len() {
+        if target.bounds.mixed() {
             proposal.copy_from_slice(&state.x);
         }
         self.outside = self.law(target).propose(&state.x, &self.here, &self.noise, &mut proposal);

@@ -86,7 +86,7 @@ impl Spec {
                          MALA() where the model has a gradient"
                             .into(),
                     )),
-                    Drift::ClosedForm { .. } if energy.mixed() => Err(Error::Sampling(
+                    Drift::ClosedForm { .. } if energy.bounds().mixed() => Err(Error::Sampling(
                         "MALA(drift=\"closed_form\") smooths trees in continuous columns, and some columns of this \
                          space that move are integers or categories: use Conditional(), or MALA with another drift"
                             .into(),

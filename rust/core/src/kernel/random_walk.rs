@@ -53,7 +53,6 @@ impl RandomWalk {
         let bounds = &target.bounds;
         self.adaptation.begin(phase, bounds);
         self.outside = [false; LANES];
-        let mixed = bounds.continuous().len() < bounds.free().len();
         for lane in 0..LANES {
             let rng = &mut streams.propose[lane];
             let scale = self.adaptation.choose(lane, rng);
@@ -61,7 +60,7 @@ impl RandomWalk {
                 let unit = if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
                 self.proposal[d][lane] = state.x[d][lane] + scale.factor * unit * rng.normal();
             }
-            if mixed {
+            if bounds.mixed() {
                 self.propose_whole(target, state, lane, scale, rng);
             }
         }
@@ -69,7 +68,7 @@ impl RandomWalk {
         for &d in bounds.continuous() {
             self.bring_inside(target, state, d, bounds.lower(d), bounds.upper(d));
         }
-        if mixed {
+        if bounds.mixed() {
             self.bring_whole_inside(target, state);
         }
         Request::Energy

@@ -10,7 +10,6 @@ mod program;
 
 pub use column::ColumnMeasure;
 pub use decoder::Decoder;
-pub(crate) use energy::settle;
 pub use energy::{Energy, Mean, Parts, Workspace};
 pub use foreign::ForeignNode;
 pub use localizer::Localizer;

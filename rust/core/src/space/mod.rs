@@ -92,6 +92,11 @@ impl Bounds {
         &self.continuous
     }
 
+    /// Whether something moves that is not continuous.
+    pub fn mixed(&self) -> bool {
+        self.continuous.len() < self.free.len()
+    }
+
     /// How many values an integer or level column has.
     pub fn count(&self, column: usize) -> usize {
         (self.width(column) as usize).saturating_add(1)

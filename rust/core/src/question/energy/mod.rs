@@ -27,7 +27,6 @@ use crate::space::{Bounds, Kind};
 
 pub use means::Mean;
 pub use parts::Parts;
-pub(crate) use ways::settle;
 use ways::{Way, sweep_order, ways};
 
 /// A question bound to a space.
@@ -223,11 +222,6 @@ impl Energy {
     /// Whether rows are decoded before models see them.
     pub fn decodes(&self) -> bool {
         self.parts.decoder.is_some()
-    }
-
-    /// Whether something moves that is not continuous.
-    pub fn mixed(&self) -> bool {
-        self.bounds().continuous() != self.bounds().free()
     }
 
     /// Nodes that other libraries compute, in the order in which their outputs are handed over.

@@ -120,13 +120,14 @@ impl Energy {
     }
 
     /// The stretches of `column` at the present rows, and G on each but for what the column's measure holds.
+    /// Counts values that were NaN or −∞, from a model that fails there: they stand as +∞.
     pub(crate) fn slice(
         &self,
         column: usize,
         x: &[Lanes<f64>],
         workspace: &mut Workspace,
         energies: &mut Vec<Lanes<f64>>,
-    ) {
+    ) -> Lanes<u64> {
         match &self.ways[column] {
             Way::Cuts => {
                 let Workspace { sweep, slice, .. } = workspace;
@@ -141,8 +142,13 @@ impl Energy {
                 self.forest.slice_points(self.level, points, row, sweep, slice);
                 self.on_slice(workspace, energies);
             }
-            Way::Values | Way::None => self.at_values(column, x, workspace, energies),
+            Way::Values | Way::None => {
+                self.at_values(column, x, workspace, energies);
+                return settle(energies);
+            }
         }
+        // Sums of trees are finite.
+        Lanes::splat(0)
     }
 
     /// Moves on: the rows now lie in stretch `chosen` of the column's slice, with `x` in the column.
@@ -190,8 +196,8 @@ impl Energy {
     }
 }
 
-/// Values of NaN and −∞, from a model that fails there, count as none: +∞. Returns how many there were.
-pub(crate) fn settle(energies: &mut [Lanes<f64>]) -> Lanes<u64> {
+/// Makes NaN and −∞ +∞; returns how many there were.
+fn settle(energies: &mut [Lanes<f64>]) -> Lanes<u64> {
     let mut bad = Lanes::splat(0);
     for energy in energies {
         for lane in 0..LANES {
