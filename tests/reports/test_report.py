@@ -12,8 +12,9 @@ import pytest
 
 from sondage.errors import DataError, MissingDependencyError
 from sondage.persistence import fingerprint
-from sondage.report import Section
-from sondage.space import Continuous
+from sondage.report import Section, content
+from sondage.report.render import render_report
+from sondage.space import Categorical, Continuous, Fixed, Integer
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -80,8 +81,7 @@ def test_it_says_what_a_reader_needs(answer, page) -> None:
         answer.question.describe(),
         "exp(−",
         "τ = 0.05",
-        "2 continuous columns",
-        "1 column held fixed",
+        "length on 2 continuous columns; 1 column held fixed",
         "exactly invariant",
         "Beside the classes",
         "every model in the question is constant between thresholds",
@@ -92,6 +92,26 @@ def test_it_says_what_a_reader_needs(answer, page) -> None:
         "800",
     ):
         assert expected in page.words
+
+
+def test_the_measure_is_that_of_the_columns(make_answer) -> None:
+    columns = {
+        "x": Continuous(0, 1),
+        "n": Integer(0, 9),
+        "job": Categorical(["a", "b", "c"]),
+        "sex": Categorical(["f", "m"]),
+        "land": Fixed("nl"),
+    }
+    words = Page(render_report(make_answer(columns, draws=20))).words
+    assert (
+        "length on 1 continuous column, the count of values on 1 integer column, the count of "
+        "levels on 2 categorical columns; 1 column held fixed" in " ".join(words.split())
+    )
+
+
+def test_the_recipe_names_every_public_function() -> None:
+    words = content._qualified("Cycle(MALA(), RandomWalk()) + custom(f) + 'near(' + my.near(1)")
+    assert words == "sd.Cycle(sd.MALA(), sd.RandomWalk()) + sd.custom(f) + 'near(' + my.near(1)"
 
 
 def test_tables_and_pictures_are_accessible(page) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sondage import _text as text
-from sondage.columns import Continuous, Fixed, Integer
+from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.persistence import SavedQuestion, fingerprint
 
 if TYPE_CHECKING:
@@ -18,14 +18,11 @@ if TYPE_CHECKING:
 
     from sondage.answer import Answer
     from sondage.columns import Column
+    from sondage.space import Space
 
 __all__ = ["Section", "Table"]
 
 EXAMPLES = 8
-PUBLIC = (
-    "Categorical Conditional Continuous Fixed Integer MALA Mixture RandomWalk Smoothed Space"
-    " fixed_label near prediction_risky require term"
-)
 SYMBOLS = {"trustworthy": "✓", "with care": "!", "not trustworthy": "✕", "not assessed": "?"}
 
 
@@ -182,6 +179,29 @@ def chains(answer: Answer) -> Table:
     )
 
 
+def base_measure(space: Space) -> str:
+    """Say what the density is with respect to (MATH section 1).
+
+    Examples
+    --------
+    >>> from sondage import Continuous, Integer, Space
+    >>> base_measure(Space({"a": Continuous(0, 1), "b": Continuous(0, 1), "c": Integer(0, 9)}))
+    'length on 2 continuous columns, the count of values on 1 integer column'
+    """
+    kinds = list(space.kinds.values())
+    counts = [
+        ("length on", Continuous, "continuous column"),
+        ("the count of values on", Integer, "integer column"),
+        ("the count of levels on", Categorical, "categorical column"),
+    ]
+    found = [
+        f"{measure} {text.plural(n, noun)}"
+        for measure, kind, noun in counts
+        if (n := sum(isinstance(own, kind) for own in kinds))
+    ]
+    return ", ".join(found)
+
+
 def space(answer: Answer) -> Table:
     """Print the declared space."""
     return Table(
@@ -273,5 +293,7 @@ def _extent(kind: Column) -> str:
 
 
 def _qualified(expression: str) -> str:
-    names = "|".join(PUBLIC.split())
+    import sondage
+
+    names = "|".join(sondage.__all__)
     return re.sub(rf"(?<![\w.'\"])({names})\(", r"sd.\1(", expression)

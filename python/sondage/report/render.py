@@ -65,7 +65,7 @@ def render_report(
         title=title or "Answer to a question about trained models",
         question=answer.question.describe(),
         temperature=f"{answer.settings.temperature:g}",
-        free=plural(len(free), "continuous column"),
+        measure=content.base_measure(answer.space),
         fixed=plural(fixed, "column") if fixed else "",
         exact=found.exact,
         verdict=found.verdict,
