@@ -109,6 +109,12 @@ def test_the_measure_is_that_of_the_columns(make_answer) -> None:
     )
 
 
+def test_many_levels_are_counted_not_cut(make_answer) -> None:
+    columns = {"x": Continuous(0, 1), "town": Categorical([f"town-{k}" for k in range(30)])}
+    table = content.space(make_answer(columns, draws=20))
+    assert table.rows[1][2].endswith("town-22, town-23, … 6 more")
+
+
 def test_the_recipe_names_every_public_function() -> None:
     words = content._qualified("Cycle(MALA(), RandomWalk()) + custom(f) + 'near(' + my.near(1)")
     assert words == "sd.Cycle(sd.MALA(), sd.RandomWalk()) + sd.custom(f) + 'near(' + my.near(1)"

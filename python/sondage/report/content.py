@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Section", "Table"]
 
 EXAMPLES = 8
+LEVELS = 24
 SYMBOLS = {"trustworthy": "✓", "with care": "!", "not trustworthy": "✕", "not assessed": "?"}
 
 
@@ -289,7 +290,9 @@ def _extent(kind: Column) -> str:
         return f"[{kind.lower:.10g}, {kind.upper:.10g}]"
     if isinstance(kind, Integer):
         return f"{kind.lower} to {kind.upper}"
-    return text.shorten(", ".join(str(level) for level in kind.levels), 200)
+    names = [str(level) for level in kind.levels]
+    more = f", … {len(names) - LEVELS:,} more" if len(names) > LEVELS else ""
+    return ", ".join(text.shorten(name, 40) for name in names[:LEVELS]) + more
 
 
 def _qualified(expression: str) -> str:
