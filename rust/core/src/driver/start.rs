@@ -278,6 +278,6 @@ impl Energy {
                 Some(Term { weight: 1.0, loss, ..*term })
             })
             .collect();
-        Energy::new(Parts { terms, localizers: Vec::new(), ..self.parts().clone() })
+        Energy::new(Parts { terms, localizers: Vec::new(), reference: None, ..self.parts().clone() })
     }
 }

@@ -3,11 +3,13 @@
 mod boundary;
 mod folded;
 mod lookup;
+mod reference;
 
 pub use boundary::{Boundary, fold};
 pub use folded::log_folded_normal;
 pub(crate) use folded::{LOST, MOST, Narrow, images, narrow};
 pub use lookup::Lookup;
+pub use reference::Reference;
 
 use crate::error::{Error, Result};
 use crate::rng::Stream;

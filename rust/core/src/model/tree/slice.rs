@@ -30,6 +30,29 @@ impl Slice {
     }
 }
 
+impl Slice {
+    /// Ends stretches before the cuts of these ranks too (ascending); outputs stay what they are.
+    pub(crate) fn refine(&mut self, starts: &[u32], n_slots: usize) {
+        let mut first = Vec::with_capacity(self.first.len() + starts.len());
+        let mut sums = Vec::with_capacity((self.first.len() + starts.len()) * n_slots);
+        let mut starts = starts.iter().copied().peekable();
+        for (e, ends) in self.first.windows(2).enumerate() {
+            let own = &self.sums[e * n_slots..(e + 1) * n_slots];
+            first.push(ends[0]);
+            sums.extend_from_slice(own);
+            while let Some(start) = starts.next_if(|&start| start < ends[1]) {
+                if start > ends[0] {
+                    first.push(start);
+                    sums.extend_from_slice(own);
+                }
+            }
+        }
+        first.extend(self.first.last());
+        self.first = first;
+        self.sums = sums;
+    }
+}
+
 /// Where a sweep stands: valid for the rows it was begun with.
 #[derive(Clone, Debug, Default)]
 pub struct SweepState {

@@ -61,6 +61,7 @@ impl Energy {
                 g[lane] += value[lane];
             }
         }
+        self.add_reference(row, &mut g);
         // Comparisons inside losses would take NaN for one side or the other.
         for output in foreign.iter() {
             for lane in 0..LANES {
@@ -110,7 +111,18 @@ impl Energy {
         let Workspace { sweep, values, row, .. } = workspace;
         let (x, sums) = (if seen { &row[..] } else { x }, &sweep.sums);
         self.compute(Some(x), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
-        dispatch(self.level, AtSums { energy: self, x, sums, values })
+        let mut g = dispatch(self.level, AtSums { energy: self, x, sums, values });
+        self.add_reference(x, &mut g);
+        g
+    }
+
+    fn add_reference(&self, row: &[Lanes<f64>], g: &mut Lanes<f64>) {
+        if let Some((weight, reference)) = &self.parts.reference {
+            let log = reference.log_density(row);
+            for lane in 0..LANES {
+                g[lane] -= weight * log[lane];
+            }
+        }
     }
 
     /// The models' part of G on every stretch of the workspace's slice.

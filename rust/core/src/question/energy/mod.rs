@@ -65,6 +65,8 @@ pub struct Workspace {
     decoded: Vec<Lanes<f64>>,
     /// The rows that are sampled, with one column varied.
     varied: Vec<Lanes<f64>>,
+    /// What the base measure says along a column.
+    along: Vec<Lanes<f64>>,
     means: MeansScratch,
     pub(crate) sweep: SweepState,
     pub(crate) slice: Slice,
@@ -126,6 +128,7 @@ impl Energy {
                     .iter()
                     .filter(|l| kinds[d] == Kind::Continuous && l.power() == 1 && l.coefficient(d) != 0.0)
                     .map(|l| l.anchor(d))
+                    .chain(parts.reference_cuts(d).iter().copied().filter(|_| kinds[d] != Kind::Level))
                     .filter(|&a| lower[d] < a && a < upper[d])
                     .collect()
             })
@@ -201,9 +204,9 @@ impl Energy {
                 .all(|m| m.stack.template().differentiable(m.node) && other(m.second, &m.loss))
     }
 
-    /// Whether a model has a part in G.
+    /// Whether a model or a base measure ties columns together.
     pub fn asks(&self) -> bool {
-        !self.parts.terms.is_empty() || self.averages()
+        !self.parts.terms.is_empty() || self.averages() || self.parts.reference.is_some()
     }
 
     /// Whether anything in G slopes: without, a gradient says nothing of where to go.

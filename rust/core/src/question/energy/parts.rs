@@ -6,7 +6,7 @@ use super::means::Mean;
 use crate::error::{Error, Result};
 use crate::model::Graph;
 use crate::question::{Decoder, Localizer, Term};
-use crate::space::{Bounds, Kind, Lookup};
+use crate::space::{Bounds, Kind, Lookup, Reference};
 
 /// What an [`super::Energy`] is made of. Models and localizers see the row that is sampled; behind a decoder
 /// the row `[φ(z)…, z…]` of data and latent columns. Models also see what is looked up in columns that are
@@ -17,6 +17,8 @@ pub struct Parts {
     pub bounds: Bounds,
     pub decoder: Option<Decoder>,
     pub lookups: Vec<Lookup>,
+    /// A base measure, and the temperature τ at which it is sampled: G is taken for `G − τ log p`.
+    pub reference: Option<(f64, Arc<Reference>)>,
     pub models: Vec<Arc<Graph>>,
     /// `columns[m][j]` is the column of the row that column j of model m's rows is.
     pub columns: Vec<Vec<usize>>,
@@ -32,6 +34,7 @@ impl Parts {
             bounds,
             decoder: None,
             lookups: Vec::new(),
+            reference: None,
             models: Vec::new(),
             columns: Vec::new(),
             terms: Vec::new(),
@@ -54,6 +57,14 @@ impl Parts {
         let first = self.n_before_lookups();
         let own = move |&(_, lookup): &(usize, &Lookup)| lookup.column() == column;
         self.lookups.iter().enumerate().map(move |(i, lookup)| (first + i, lookup)).filter(own)
+    }
+
+    /// Where the base measure changes along a column of the row.
+    pub(super) fn reference_cuts(&self, column: usize) -> &[f64] {
+        match &self.reference {
+            Some((_, reference)) if column < reference.len() => reference.cuts(column),
+            _ => &[],
+        }
     }
 
     /// Lower and upper ends of the rows that models see.
@@ -93,6 +104,15 @@ impl Parts {
                 let of = self.bounds.len();
                 return Err(Error::Question(format!("column {} of {of} is looked up", lookup.column())));
             }
+        }
+        if let Some((weight, reference)) = &self.reference
+            && (reference.len() != self.bounds.len() || self.decoder.is_some() || !weight.is_finite())
+        {
+            return Err(Error::Question(format!(
+                "a reference of {} columns on a space of {} that is sampled as it is",
+                reference.len(),
+                self.bounds.len()
+            )));
         }
         let n_columns = self.n_row();
         if self.models.len() != self.columns.len() {

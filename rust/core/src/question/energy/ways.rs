@@ -132,7 +132,19 @@ impl Energy {
             Way::Cuts => {
                 let Workspace { sweep, slice, .. } = workspace;
                 self.forest.slice(self.level, column, x, sweep, slice);
+                let own = self.parts.reference_cuts(column);
+                if !own.is_empty() {
+                    let cuts = self.forest.cuts(column);
+                    let (lower, upper) = (self.parts.bounds.lower(column), self.parts.bounds.upper(column));
+                    let starts: Vec<u32> = own
+                        .iter()
+                        .filter(|&&cut| lower < cut && cut < upper)
+                        .map(|cut| cuts.partition_point(|c| c <= cut) as u32)
+                        .collect();
+                    slice.refine(&starts, self.forest.n_slots());
+                }
                 self.on_slice(workspace, energies);
+                self.add_reference_along(column, x, workspace, energies);
             }
             Way::Points(points) => {
                 if self.forest.walks() {
@@ -141,6 +153,7 @@ impl Energy {
                 let Workspace { sweep, slice, row, .. } = workspace;
                 self.forest.slice_points(self.level, points, row, sweep, slice);
                 self.on_slice(workspace, energies);
+                self.add_reference_along(column, x, workspace, energies);
             }
             Way::Values | Way::None => {
                 self.at_values(column, x, workspace, energies);
@@ -149,6 +162,34 @@ impl Energy {
         }
         // Sums of trees are finite.
         Lanes::splat(0)
+    }
+
+    /// What the base measure adds to every stretch of the workspace's slice.
+    fn add_reference_along(
+        &self,
+        column: usize,
+        x: &[Lanes<f64>],
+        workspace: &mut Workspace,
+        energies: &mut [Lanes<f64>],
+    ) {
+        let Some((weight, reference)) = &self.parts.reference else { return };
+        let Workspace { along, slice, .. } = workspace;
+        reference.along(column, x, along);
+        let bounds = &self.parts.bounds;
+        let (lower, cuts) = (bounds.lower(column), self.forest.cuts(column));
+        for (energy, &first) in energies.iter_mut().zip(&slice.first) {
+            let first = first as usize;
+            // Any value of the stretch: all of it is in one cell.
+            let value = match (&self.ways[column], first) {
+                (Way::Points(_), _) => lower + first as f64,
+                (_, 0) => lower.next_up(),
+                _ => cuts[first - 1].next_up(),
+            };
+            let log = &along[reference.cell(column, value)];
+            for lane in 0..LANES {
+                energy[lane] -= weight * log[lane];
+            }
+        }
     }
 
     /// Moves on: the rows now lie in stretch `chosen` of the column's slice, with `x` in the column.
