@@ -9,7 +9,7 @@ use crate::model::graph::{Activation, Feature, Matrix, Op};
 use crate::model::{Graph, TreeEnsemble, TreeParts};
 use crate::question::{Energy, Localizer, Loss, Parts, Term, Workspace};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Boundary, Bounds, Kind, Lookup};
+use crate::space::{Boundary, Bounds, Kind, Lookup, Reference};
 
 const TEMPERATURE: f64 = 0.4;
 const COUNTS: [usize; 3] = [3, 2, 5];
@@ -81,7 +81,7 @@ fn net_by_hand(code: f64, b: f64, k: f64) -> f64 {
     1.2 * hidden[0].tanh() - 0.7 * hidden[1].tanh()
 }
 
-fn energy(model: Graph, node: usize) -> Energy {
+fn energy(model: Graph, node: usize, reference: Option<Reference>) -> Energy {
     let bounds = Bounds::new(vec![0.0; 3], COUNTS.map(|n| n as f64 - 1.0).to_vec()).unwrap();
     let bounds = bounds.with_kinds(vec![Kind::Level, Kind::Level, Kind::Integer]).unwrap();
     Energy::new(Parts {
@@ -90,6 +90,7 @@ fn energy(model: Graph, node: usize) -> Energy {
         columns: vec![vec![3, 1, 2]],
         terms: vec![Term::new(0.8, 0, node, Loss::Value)],
         localizers: vec![Localizer::new(0.3, 1, vec![2.0, 0.0, 3.0], vec![1.0, 2.0, 0.5]).unwrap()],
+        reference: reference.map(|reference| (TEMPERATURE, Arc::new(reference))),
         ..Parts::on(bounds)
     })
     .unwrap()
@@ -104,7 +105,28 @@ fn lanes(row: [usize; 3]) -> Vec<Lanes<f64>> {
     row.iter().map(|&x| Lanes::splat(x as f64)).collect()
 }
 
-fn law(by_hand: fn(f64, f64, f64) -> f64) -> Vec<f64> {
+/// Column 0 has no parent, the others have it; the integer has three cells.
+fn tables() -> [Vec<f64>; 3] {
+    [
+        vec![0.2, 0.5, 0.3],
+        vec![0.9, 0.1, 0.4, 0.6, 0.25, 0.75],
+        vec![0.1, 0.2, 0.05, 0.3, 0.1, 0.1, 0.02, 0.6, 0.15],
+    ]
+}
+
+fn reference() -> Reference {
+    let cuts = vec![vec![0.5, 1.5], vec![0.5], vec![1.5, 2.5]];
+    let logs = tables().map(|table| table.iter().map(|p: &f64| p.ln()).collect()).to_vec();
+    Reference::new(cuts, vec![None, Some(0), Some(0)], logs).unwrap()
+}
+
+/// The base measure, written out.
+fn reference_by_hand([a, b, c]: [usize; 3]) -> f64 {
+    let [first, second, third] = tables();
+    first[a] * second[2 * a + b] * third[3 * a + usize::from(c > 1) + usize::from(c > 2)]
+}
+
+fn law(by_hand: fn(f64, f64, f64) -> f64, base: fn([usize; 3]) -> f64) -> Vec<f64> {
     let weights: Vec<f64> = rows()
         .iter()
         .map(|&[a, b, c]| {
@@ -113,7 +135,7 @@ fn law(by_hand: fn(f64, f64, f64) -> f64) -> Vec<f64> {
                     + 2.0 * f64::from(u8::from(b != 0))
                     + 0.5 * (c as f64 - 3.0).abs());
             let g = 0.8 * by_hand(CODES[a], b as f64, c as f64) + near;
-            (-g / TEMPERATURE).exp()
+            base([a, b, c]) * (-g / TEMPERATURE).exp()
         })
         .collect();
     let total: f64 = weights.iter().sum();
@@ -129,8 +151,10 @@ fn leads(energy: &Energy, target: &Target, row: [usize; 3], position: usize) -> 
     for d in 0..=position {
         energy.slice(d, &x, &mut workspace, &mut energies);
         if d < position {
-            let cell =
-                workspace.slice.first.partition_point(|&first| first as usize <= interval(target, d, row));
+            let cell = workspace
+                .slice
+                .first
+                .partition_point(|&first| first as usize <= interval(energy, target, d, row));
             energy.commit(d, &x[d], &Lanes::splat(cell as u64 - 1), &mut workspace);
         }
     }
@@ -148,15 +172,13 @@ fn leads(energy: &Energy, target: &Target, row: [usize; 3], position: usize) -> 
 }
 
 /// The interval that holds a row's value.
-fn interval(target: &Target, d: usize, row: [usize; 3]) -> usize {
+fn interval(energy: &Energy, target: &Target, d: usize, row: [usize; 3]) -> usize {
     let n = target.measures[d].1.log_masses().len();
-    if n == COUNTS[d] { row[d] } else { CUTS.iter().filter(|&&cut| row[d] as f64 > cut).count() }
+    let below = || energy.forest().cuts(d).iter().filter(|&&cut| row[d] as f64 > cut).count();
+    if n == COUNTS[d] { row[d] } else { below() }
 }
 
-/// Of the integer column, in the trees.
-const CUTS: [f64; 2] = [1.5, 3.0];
-
-fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64) {
+fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64, base: fn([usize; 3]) -> f64) {
     let target = Target {
         bounds: energy.bounds().clone(),
         temperature: TEMPERATURE,
@@ -164,7 +186,7 @@ fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64) {
         measures: energy.drawn(TEMPERATURE),
         level: Level::detect(),
     };
-    let (pi, rows) = (law(by_hand), rows());
+    let (pi, rows) = (law(by_hand, base), rows());
     for (position, (d, measure)) in target.measures.iter().enumerate() {
         assert_eq!(position, *d);
         let mut arrives = vec![0.0; rows.len()];
@@ -173,7 +195,7 @@ fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64) {
             assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
             for (to, q) in rows.iter().zip(&mut arrives) {
                 if (0..3).all(|c| c == *d || to[c] == row[c]) {
-                    let at = interval(&target, *d, *to);
+                    let at = interval(energy, &target, *d, *to);
                     // Within an interval, by the localizer's weights.
                     let own = |k: usize| match (*d, measure.log_masses().len() == COUNTS[*d]) {
                         (2, false) => (-0.3 * 0.5 * (k as f64 - 3.0).abs() / TEMPERATURE).exp(),
@@ -183,7 +205,7 @@ fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64) {
                         .filter(|&k| {
                             let mut other = *to;
                             other[*d] = k;
-                            interval(&target, *d, other) == at
+                            interval(energy, &target, *d, other) == at
                         })
                         .map(own)
                         .sum();
@@ -199,14 +221,20 @@ fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64) {
 
 #[test]
 fn draws_from_sums_of_trees_leave_the_law() {
-    let energy = energy(trees(), 1);
+    let energy = energy(trees(), 1, None);
     assert!(energy.stepwise());
-    invariant(&energy, trees_by_hand);
+    invariant(&energy, trees_by_hand, |_| 1.0);
 }
 
 #[test]
 fn draws_at_every_value_leave_the_law() {
-    let energy = energy(net(), 4);
+    let energy = energy(net(), 4, None);
     assert!(!energy.stepwise());
-    invariant(&energy, net_by_hand);
+    invariant(&energy, net_by_hand, |_| 1.0);
+}
+
+#[test]
+fn draws_with_a_reference_leave_the_law() {
+    invariant(&energy(trees(), 1, Some(reference())), trees_by_hand, reference_by_hand);
+    invariant(&energy(net(), 4, Some(reference())), net_by_hand, reference_by_hand);
 }

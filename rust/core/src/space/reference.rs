@@ -36,18 +36,27 @@ impl Reference {
     pub fn new(cuts: Vec<Vec<f64>>, parents: Vec<Option<usize>>, tables: Vec<Vec<f64>>) -> Result<Self> {
         let n = cuts.len();
         if parents.len() != n || tables.len() != n {
-            return Err(Error::Space(format!("{n} columns with {} parents and {} tables", parents.len(), tables.len())));
+            return Err(Error::Space(format!(
+                "{n} columns with {} parents and {} tables",
+                parents.len(),
+                tables.len()
+            )));
         }
         for d in 0..n {
-            let ascends = cuts[d].windows(2).all(|pair| pair[0] < pair[1]) && cuts[d].iter().all(|c| c.is_finite());
+            let ascends =
+                cuts[d].windows(2).all(|pair| pair[0] < pair[1]) && cuts[d].iter().all(|c| c.is_finite());
             let rows = match parents[d] {
-                Some(parent) if parent >= n => return Err(Error::Space(format!("column {d} has the parent {parent}"))),
+                Some(parent) if parent >= n => {
+                    return Err(Error::Space(format!("column {d} has the parent {parent}")));
+                }
                 Some(parent) => cuts[parent].len() + 1,
                 None => 1,
             };
             let numbers = tables[d].iter().all(|v| v.is_finite());
             if !ascends || !numbers || tables[d].len() != rows * (cuts[d].len() + 1) {
-                return Err(Error::Space(format!("column {d} of a reference has cuts or a table out of shape")));
+                return Err(Error::Space(format!(
+                    "column {d} of a reference has cuts or a table out of shape"
+                )));
             }
             let mut above = d;
             for _ in 0..=n {
