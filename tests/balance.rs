@@ -32,6 +32,7 @@ fn question() -> Energy {
 fn target(energy: &Energy, boundary: Boundary) -> Target {
     Target {
         bounds: energy.bounds().clone(),
+        reference: energy.reference(),
         temperature: TEMPERATURE,
         boundary,
         measures: vec![],

@@ -141,6 +141,15 @@ class Localizer:
     ) -> Self: ...
 
 @final
+class Reference:
+    def __new__(
+        cls,
+        cuts: list[NDArray[np.float64]],
+        parents: NDArray[np.int64],
+        tables: list[NDArray[np.float64]],
+    ) -> Self: ...
+    def log_density(self, rows: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
 class Energy:
     def __new__(
         cls,
@@ -158,6 +167,7 @@ class Energy:
         decoded: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
         kinds: NDArray[np.uint8] | None = None,
         lookups: list[tuple[int, float, NDArray[np.float64]]] = ...,
+        reference: tuple[float, Reference] | None = None,
     ) -> Self: ...
     def evaluate(
         self, rows: NDArray[np.float64], outputs: NDArray[np.float64] | None = None

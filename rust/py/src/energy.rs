@@ -16,6 +16,7 @@ use crate::errors::to_python;
 use crate::graph::Graph;
 use crate::guard::detached;
 use crate::kernel::Kernel;
+use crate::reference::Reference;
 use crate::stack::Stack;
 
 #[pyclass(frozen, from_py_object, module = "sondage._core")]
@@ -132,7 +133,7 @@ pub(crate) struct Energy {
 #[pymethods]
 impl Energy {
     #[new]
-    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None, kinds=None, lookups=vec![]))]
+    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None, kinds=None, lookups=vec![], reference=None))]
     #[allow(clippy::too_many_arguments, clippy::type_complexity)]
     fn new(
         py: Python<'_>,
@@ -147,6 +148,7 @@ impl Energy {
         decoded: Option<(PyReadonlyArray1<'_, f64>, PyReadonlyArray1<'_, f64>)>,
         kinds: Option<PyReadonlyArray1<'_, u8>>,
         lookups: Vec<(usize, f64, PyReadonlyArray1<'_, f64>)>,
+        reference: Option<(f64, PyRef<'_, Reference>)>,
     ) -> PyResult<Self> {
         let failed = |error| to_python(py, &error);
         let mut bounds = Bounds::new(vector(&lower)?, vector(&upper)?).map_err(failed)?;
@@ -168,6 +170,7 @@ impl Energy {
                 .into_iter()
                 .map(|(column, first, values)| Lookup::new(column, first, vector(&values)?).map_err(failed))
                 .collect::<PyResult<_>>()?,
+            reference: reference.map(|(temperature, reference)| (temperature, reference.inner.clone())),
             models: models.iter().map(|model| model.inner.clone()).collect(),
             columns: columns.iter().map(|columns| indices(py, columns)).collect::<PyResult<_>>()?,
             terms: terms

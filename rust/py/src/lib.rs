@@ -8,6 +8,7 @@ mod graph;
 mod guard;
 mod import;
 mod kernel;
+mod reference;
 mod run;
 mod stack;
 mod tree;
@@ -41,6 +42,8 @@ mod _core {
     use super::import::{parse_catboost, parse_lightgbm, parse_xgboost};
     #[pymodule_export]
     use super::kernel::{Drift, Kernel};
+    #[pymodule_export]
+    use super::reference::Reference;
     #[pymodule_export]
     use super::run::Run;
     #[pymodule_export]

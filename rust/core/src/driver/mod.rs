@@ -113,6 +113,7 @@ impl Run {
             Vec::new()
         };
         let target = Target {
+            reference: energy.reference(),
             temperature: settings.temperature,
             boundary: settings.boundary,
             measures,

@@ -8,7 +8,7 @@ use crate::question::{Energy, Loss, Parts, Term, Workspace};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, math};
 
-/// Uniform points tried for each chain before the search is guided.
+/// Points of the base measure tried for each chain before the search is guided.
 const UNIFORM: usize = 1_000;
 /// Guided sweeps, from hot to cold.
 const SWEEPS: usize = 200;
@@ -23,6 +23,8 @@ pub(super) struct Search {
     /// Whether the rows are the user's.
     given: bool,
     tried: usize,
+    /// What rows they are, for an error.
+    tried_rows: &'static str,
     streams: [Stream; LANES],
     candidate: Vec<Lanes<f64>>,
     x: Vec<Lanes<f64>>,
@@ -44,6 +46,10 @@ impl Search {
             n,
             given: settings.start.is_some(),
             tried: 0,
+            tried_rows: match target.reference {
+                Some(_) => "rows of the reference",
+                None => "uniform rows of the space",
+            },
             streams: std::array::from_fn(|lane| stream(&settings.key, Purpose::Start, (first + lane) as u64)),
             candidate: x.clone(),
             x,
@@ -114,8 +120,16 @@ impl Search {
     fn propose(&mut self, target: &Target) {
         let bounds = &target.bounds;
         for lane in 0..LANES {
+            let stream = &mut self.streams[lane];
+            if let Some(reference) = &target.reference {
+                let row = reference.draw(bounds, stream);
+                for &d in bounds.free() {
+                    self.candidate[d][lane] = row[d];
+                }
+                continue;
+            }
             for &d in bounds.free() {
-                self.candidate[d][lane] = bounds.uniform(d, &mut self.streams[lane]);
+                self.candidate[d][lane] = bounds.uniform(d, stream);
             }
         }
     }
@@ -124,18 +138,18 @@ impl Search {
         (0..self.n).find(|&lane| !self.found[lane])
     }
 
-    /// What was found; `also` says what was tried beside uniform rows.
+    /// What was found; `also` says what was tried beside rows of the base measure.
     ///
     /// # Errors
     /// [`Error::Sampling`] when a chain has no start.
     pub(super) fn finish(&mut self, also: &str) -> Result<State> {
         if let Some(lane) = self.missing() {
             return Err(Error::Sampling(format!(
-                "no row with finite energy was found for chain {}: tried {UNIFORM} uniform rows of the \
-                 space{also}. A requirement may be impossible in this space, or the label have probability 0 \
+                "no row with finite energy was found for chain {}: tried {UNIFORM} {}{also}. A requirement may be impossible in this space, or the label have probability 0 \
                  (then the losses 'hinge' and 'squared' stay finite): widen the bounds, free a fixed column, \
                  ask for another label or band, or give start=",
-                self.first + lane
+                self.first + lane,
+                self.tried_rows
             )));
         }
         let mut x = std::mem::take(&mut self.x);

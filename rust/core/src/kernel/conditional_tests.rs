@@ -181,6 +181,7 @@ fn interval(energy: &Energy, target: &Target, d: usize, row: [usize; 3]) -> usiz
 fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64, base: fn([usize; 3]) -> f64) {
     let target = Target {
         bounds: energy.bounds().clone(),
+        reference: energy.reference(),
         temperature: TEMPERATURE,
         boundary: Boundary::Reflect,
         measures: energy.drawn(TEMPERATURE),

@@ -13,13 +13,15 @@ mod mala;
 mod random_walk;
 mod schedule;
 
+use std::sync::Arc;
+
 use crate::adapt::Phase;
 use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::question::{ColumnMeasure, Energy};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Boundary, Bounds, Kind};
+use crate::space::{Boundary, Bounds, Kind, Reference};
 
 pub use conditional::Conditional;
 pub use mala::Mala;
@@ -185,6 +187,7 @@ impl Spec {
 #[derive(Debug)]
 pub struct Target {
     pub bounds: Bounds,
+    pub reference: Option<Arc<Reference>>,
     pub temperature: f64,
     pub boundary: Boundary,
     /// The columns that conditional draws go through, in order; empty when no kernel of the run needs them.

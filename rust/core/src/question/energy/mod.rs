@@ -11,7 +11,7 @@ mod rows;
 mod ways;
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use compile::compile;
 use means::MeansScratch;
@@ -23,7 +23,7 @@ use super::program::{Place, Places, Program};
 use crate::error::Result;
 use crate::model::tree::{Forest, Slice, SmoothState, SweepState};
 use crate::simd::{Lanes, Level};
-use crate::space::{Bounds, Kind};
+use crate::space::{Bounds, Kind, Reference};
 
 pub use means::Mean;
 pub use parts::Parts;
@@ -166,6 +166,11 @@ impl Energy {
     /// Bounds of the rows that are sampled.
     pub fn bounds(&self) -> &Bounds {
         &self.parts.bounds
+    }
+
+    /// The base measure, where it is not uniform.
+    pub fn reference(&self) -> Option<Arc<Reference>> {
+        self.parts.reference.as_ref().map(|(_, reference)| reference.clone())
     }
 
     /// Columns of the rows that models see.
