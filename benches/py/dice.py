@@ -208,10 +208,13 @@ def of_rows(problem: Problem, n: int, _: str) -> Method:
 
 
 def of_sondage(problem: Problem, n: int, _: str) -> Method:
-    """Ask for counterfactuals near the queries."""
-    counterfactuals: Callable[..., pl.DataFrame] = vars(sd)["counterfactuals"]
-    arguments = (problem.model, problem.queries, TARGET, problem.space)
-    return partial(counterfactuals, *arguments, n=n, seed=0), Counter()
+    """Ask for counterfactuals among rows as plausible as the training rows."""
+    rows = problem.data.train[problem.data.columns]
+    space = sd.Space.from_frame(
+        rows, fixed=problem.data.fixed, reference=sd.reference.chow_liu(rows)
+    )
+    arguments = (problem.model, problem.queries, TARGET, space)
+    return partial(sd.counterfactuals, *arguments, n=n, seed=0), Counter()
 
 
 METHODS: dict[str, Callable[[Problem, int, str], Method]] = {
@@ -219,7 +222,7 @@ METHODS: dict[str, Callable[[Problem, int, str], Method]] = {
     "genetic": partial(of_dice, method="genetic"),
     "kdtree": partial(of_dice, method="kdtree"),
     "rows": of_rows,
-    **({"sondage": of_sondage} if hasattr(sd, "counterfactuals") else {}),
+    "sondage": of_sondage,
 }
 
 

@@ -38,6 +38,7 @@ from sondage.kernels import (
 )
 from sondage.models import Model, as_model, ensemble
 from sondage.pullback import pullback
+from sondage.queries import counterfactuals
 from sondage.questions import (
     Question,
     fixed_label,
@@ -88,6 +89,7 @@ __all__ = [
     "as_model",
     "ask",
     "build_info",
+    "counterfactuals",
     "custom",
     "decoders",
     "ensemble",

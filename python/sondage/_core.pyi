@@ -14,6 +14,7 @@ __all__ = [
     "Loss",
     "Reference",
     "Run",
+    "Search",
     "Stack",
     "TreeEnsemble",
     "build_info",
@@ -140,6 +141,17 @@ class Localizer:
         anchor: NDArray[np.float64],
         column_weights: NDArray[np.float64],
     ) -> Self: ...
+
+@final
+class Search:
+    def __new__(cls, energy: Energy, *, n: int, costs: list[float], threads: int) -> Self: ...
+    def run(
+        self,
+        rows: NDArray[np.float64],
+        lower: NDArray[np.float64],
+        upper: NDArray[np.float64],
+        keys: bytes,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
 @final
 class Reference:

@@ -31,7 +31,10 @@ def read_column(series: Values, said: str | None, bounds: tuple[float, float] | 
     if said == "fixed":
         if bounds is not None:
             raise SpaceError("it is both in fixed and in bounds; choose one")
-        return Fixed(values[0]) if len(values) == 1 else Fixed()
+        if len(values) == 1:
+            return Fixed(values[0])
+        otherwise = read_column(series, None, None)
+        return Fixed(otherwise=None if isinstance(otherwise, Fixed) else otherwise)
     kind = said or ("continuous" if dtype.is_float() or dtype.is_decimal() else None)
     kind = kind or ("integer" if dtype.is_integer() else "categorical")
     if kind == "categorical":

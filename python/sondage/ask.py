@@ -133,7 +133,7 @@ def ask(
         raise SamplingError(f"checkpoint={checkpoint!r} is not available yet; leave it out")
     draws, chains = _whole("draws", draws, 1), _whole("chains", chains, 1)
     thin = _whole("thin", thin, 1)
-    threads = _whole("threads", _usable_cpus() if threads is None else threads, 1)
+    threads = _whole("threads", usable_cpus() if threads is None else threads, 1)
     temperature = _positive("temperature", temperature)
     limit = math.inf if max_seconds is None else _positive("max_seconds", max_seconds)
     _one_of("boundary", boundary, BOUNDARIES)
@@ -303,7 +303,7 @@ def _versions(question: Question) -> dict[str, str]:
     return versions
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

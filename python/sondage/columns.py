@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard, cast
 
@@ -120,15 +120,26 @@ class Fixed:
     ----------
     value : number, str or bool, optional
         Left out: `Space.around` or `Space.fix` must give it before sampling.
+    otherwise : Continuous, Integer or Categorical, optional
+        Without a value: what the column is in the data, so that many queries with values of it can
+        be answered together. Fixed columns are equal whatever it is.
 
     >>> Fixed(40), Fixed()
     (Fixed(40), Fixed())
     """
 
     value: object = AT_QUERY
+    otherwise: Continuous | Integer | Categorical | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         value = plain(self.value)
+        if self.otherwise is not None and not (
+            self.at_query and isinstance(self.otherwise, Continuous | Integer | Categorical)
+        ):
+            raise SpaceError(
+                f"otherwise={self.otherwise!r} must be Continuous, Integer or Categorical, and is "
+                "for a column without a value"
+            )
         if value is None or (isinstance(value, float) and not math.isfinite(value)):
             raise SpaceError(f"a fixed value must not be {value}; give a finite number or a level")
         object.__setattr__(self, "value", value)
@@ -200,6 +211,11 @@ def level_codes(values: Sequence[object], kind: Categorical | Fixed) -> NDArray[
             return NO_LEVEL
 
     return np.fromiter((code(value) for value in values), np.float64, len(values))
+
+
+def waits(column: Column) -> bool:
+    """Whether the value of a column is still to come from a query."""
+    return isinstance(column, Fixed) and column.at_query
 
 
 def is_number(column: Column) -> bool:

@@ -1,5 +1,7 @@
 //! Where chains start: independent points of finite energy.
 
+use std::sync::Arc;
+
 use super::Settings;
 use super::block::lanes_of;
 use crate::error::{Error, Result};
@@ -7,6 +9,7 @@ use crate::kernel::{State, Target};
 use crate::question::{Energy, Loss, Parts, Term, Workspace};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, math};
+use crate::space::Reference;
 
 /// Points of the base measure tried for each chain before the search is guided.
 const UNIFORM: usize = 1_000;
@@ -218,7 +221,7 @@ fn guided(
     x: &mut [Lanes<f64>],
     mut done: impl FnMut(&[Lanes<f64>], &Lanes<f64>) -> bool,
 ) -> Result<()> {
-    let guide = energy.graded()?;
+    let guide = energy.graded(None)?;
     let measures = guide.drawn(1.0);
     let mut scratch = Workspace::default();
     let mut energies = Vec::new();
@@ -272,8 +275,8 @@ impl Energy {
         if spread.is_finite() && spread > 0.0 { spread / 10.0 } else { 1.0 }
     }
 
-    /// The question with every hard edge turned into a slope towards it.
-    fn graded(&self) -> Result<Energy> {
+    /// The question with every hard edge turned into a slope towards it, on another base measure.
+    pub(crate) fn graded(&self, reference: Option<(f64, Arc<Reference>)>) -> Result<Energy> {
         let terms = self
             .terms()
             .iter()
@@ -288,6 +291,6 @@ impl Energy {
                 Some(Term { weight: 1.0, loss, ..*term })
             })
             .collect();
-        Energy::new(Parts { terms, localizers: Vec::new(), reference: None, ..self.parts().clone() })
+        Energy::new(Parts { terms, localizers: Vec::new(), reference, ..self.parts().clone() })
     }
 }

@@ -110,6 +110,12 @@ impl Energy {
         !matches!(self.ways[column], Way::None)
     }
 
+    /// Where stretches of a column that is drawn from sums of trees can begin; `None` where it is drawn at each of its
+    /// values.
+    pub(crate) fn cuts_of_draws(&self, column: usize) -> Option<&[f64]> {
+        matches!(self.ways[column], Way::Cuts).then(|| self.forest.cuts(column))
+    }
+
     /// Prepares a sweep; with `again`, from the rows that the last sweep in this workspace left.
     pub(crate) fn begin_sweep(&self, x: &[Lanes<f64>], again: bool, workspace: &mut Workspace) {
         if self.stepwise {
@@ -172,7 +178,24 @@ impl Energy {
         workspace: &mut Workspace,
         energies: &mut [Lanes<f64>],
     ) {
-        let Some((weight, reference)) = &self.parts.reference else { return };
+        if let Some((weight, _)) = self.parts.reference
+            && weight != 0.0
+        {
+            self.add_base_along(weight, column, x, workspace, energies);
+        }
+    }
+
+    /// Adds `−weight log p` of the base measure to every stretch of the workspace's slice, but for what does not depend
+    /// on the column.
+    pub(crate) fn add_base_along(
+        &self,
+        weight: f64,
+        column: usize,
+        x: &[Lanes<f64>],
+        workspace: &mut Workspace,
+        energies: &mut [Lanes<f64>],
+    ) {
+        let Some((_, reference)) = &self.parts.reference else { return };
         let Workspace { along, slice, .. } = workspace;
         reference.along(column, x, along);
         let bounds = &self.parts.bounds;

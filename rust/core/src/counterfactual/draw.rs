@@ -1,0 +1,148 @@
+//! A draw of one column for eight queries.
+
+use super::column::{Grid, Masses};
+use crate::rng::Stream;
+use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch, math};
+
+/// Scratch of draws.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draws {
+    cumulative: Vec<Lanes<f64>>,
+    pub(super) energies: Vec<Lanes<f64>>,
+}
+
+/// The queries of a block.
+#[derive(Clone, Debug)]
+pub(super) struct Queries {
+    pub(super) home: Vec<Lanes<f64>>,
+    pub(super) lower: Vec<Lanes<f64>>,
+    pub(super) upper: Vec<Lanes<f64>>,
+}
+
+impl Draws {
+    /// Weighs all intervals by `exp(−energies)` and their masses; returns the least energies.
+    fn weigh(&mut self, level: Level, grid: &Grid, masses: &Masses, first: &[u32]) -> Lanes<f64> {
+        let Self { cumulative, energies } = self;
+        let mut least = Lanes::splat(f64::INFINITY);
+        cumulative.resize(grid.n_intervals(), Lanes::splat(0.0));
+        dispatch(level, Weigh { first, energies, slab: &masses.slab, least: &mut least, cumulative });
+        least
+    }
+
+    /// The interval at which the running weight of a lane exceeds `aim`.
+    fn interval(&self, lane: usize, aim: f64) -> usize {
+        let sums = &self.cumulative;
+        let mut i = sums.partition_point(|sum| sum[lane] <= aim).min(sums.len() - 1);
+        // Rounding of the aim must not choose an interval without mass.
+        while i > 0 && sums[i][lane] == sums[i - 1][lane] {
+            i -= 1;
+        }
+        i
+    }
+
+    /// Draws a column of the lanes in `active` from `exp(−energies)` times its masses. Other lanes take no random
+    /// numbers and stay where they are.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn draw(
+        &mut self,
+        level: Level,
+        grid: &Grid,
+        masses: &Masses,
+        first: &[u32],
+        queries: &Queries,
+        active: &[bool; LANES],
+        x: &mut Lanes<f64>,
+        streams: &mut [Stream; LANES],
+    ) {
+        let least = self.weigh(level, grid, masses, first);
+        let d = grid.column;
+        for lane in (0..LANES).filter(|&lane| active[lane]) {
+            let rng = &mut streams[lane];
+            let home = self.energies[stretch_of(first, masses.home[lane])][lane];
+            let spike = masses.spike[lane] * math::exp1(least[lane] - home);
+            let changes = self.cumulative[self.cumulative.len() - 1][lane];
+            let aim = rng.uniform() * (spike + changes) - spike;
+            x[lane] = if aim < 0.0 || changes <= 0.0 {
+                queries.home[d][lane]
+            } else {
+                queries.draw(grid, self.interval(lane, aim), lane, rng)
+            };
+        }
+    }
+
+    /// Draws changes of a column, `n` for each lane in `active` that has any, and the logarithm of what they weigh.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn changes(
+        &mut self,
+        level: Level,
+        grid: &Grid,
+        masses: &Masses,
+        first: &[u32],
+        queries: &Queries,
+        active: &[bool; LANES],
+        n: usize,
+        streams: &mut [Stream; LANES],
+        mut take: impl FnMut(usize, f64, &[f64], &mut Stream),
+    ) {
+        let least = self.weigh(level, grid, masses, first);
+        for lane in (0..LANES).filter(|&lane| active[lane]) {
+            let rng = &mut streams[lane];
+            let all = self.cumulative[self.cumulative.len() - 1][lane];
+            if !(all > 0.0) {
+                continue;
+            }
+            let draws: Vec<f64> = (0..n)
+                .map(|_| {
+                    let aim = rng.uniform() * all;
+                    queries.draw(grid, self.interval(lane, aim), lane, rng)
+                })
+                .collect();
+            take(lane, math::ln1(all) - least[lane], &draws, rng);
+        }
+    }
+}
+
+impl Queries {
+    fn draw(&self, grid: &Grid, interval: usize, lane: usize, rng: &mut Stream) -> f64 {
+        let d = grid.column;
+        grid.draw(interval, self.home[d][lane], self.lower[d][lane], self.upper[d][lane], rng)
+    }
+}
+
+/// The stretch of an interval.
+pub(super) fn stretch_of(first: &[u32], interval: usize) -> usize {
+    first[1..first.len() - 1].partition_point(|&start| start as usize <= interval)
+}
+
+/// Weights of all intervals up to and including each, interval by interval in the same order whatever the stretches
+/// are, and the least energy.
+struct Weigh<'a> {
+    first: &'a [u32],
+    energies: &'a [Lanes<f64>],
+    slab: &'a [Lanes<f64>],
+    least: &'a mut Lanes<f64>,
+    cumulative: &'a mut [Lanes<f64>],
+}
+
+impl Op for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call<S: Simd>(self, s: S) {
+        let Weigh { first, energies, slab, least, cumulative } = self;
+        let mut low = s.splat(f64::INFINITY);
+        for energy in energies {
+            low = s.min(s.load(energy), low);
+        }
+        s.store(low, least);
+        let mut total = s.splat(0.0);
+        for (ends, energy) in first.windows(2).zip(energies) {
+            let weight = math::exp(s, s.sub(low, s.load(energy)));
+            let intervals = ends[0] as usize..ends[1] as usize;
+            for (mass, to) in slab[intervals.clone()].iter().zip(&mut cumulative[intervals]) {
+                total = s.mul_add(s.load(mass), weight, total);
+                s.store(total, to);
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+"""Counterfactuals of many rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import sondage as sd
+
+
+def people(n: int = 1500, seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            "age": rng.integers(18, 80, n),
+            "income": rng.lognormal(3.0, 0.5, n),
+            "job": np.array(["clerk", "cook", "smith"])[rng.integers(0, 3, n)],
+            "sex": np.array(["f", "m"])[rng.integers(0, 2, n)],
+            "member": rng.random(n) < 0.5,
+        }
+    )
+
+
+DATA = people()
+LABELS = np.where(
+    DATA["income"].to_numpy()
+    + 4.0 * (DATA["job"] == "smith").to_numpy()
+    + 2.0 * DATA["member"].to_numpy()
+    - 0.05 * DATA["age"].to_numpy()
+    > 22.0,
+    "yes",
+    "no",
+)
+FIXED = ["age", "sex"]
+SPACE = sd.Space.from_frame(DATA, fixed=FIXED, reference=sd.reference.chow_liu(DATA))
+
+
+def fitted(last: object) -> sd.Model:
+    encoder = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["job", "sex"]), remainder=StandardScaler()
+    )
+    return sd.as_model(make_pipeline(encoder, last).fit(DATA.to_pandas(), LABELS))
+
+
+TREES = fitted(GradientBoostingClassifier(n_estimators=30, random_state=0))
+LOGISTIC = fitted(LogisticRegression())
+MODELS = pytest.mark.parametrize("model", [TREES, LOGISTIC], ids=["trees", "logistic"])
+REFUSED = (TREES.predict(DATA) == "no") & (LOGISTIC.predict(DATA) == "no")
+QUERIES = DATA.filter(pl.Series(REFUSED))[:25]
+
+
+@MODELS
+@pytest.mark.parametrize("frame", ["polars", "pandas"])
+def test_every_row_is_valid_and_keeps_what_is_fixed(model: sd.Model, frame: str) -> None:
+    queries = QUERIES.to_pandas() if frame == "pandas" else QUERIES
+    found = sd.counterfactuals(model, queries, "yes", SPACE, n=4, seed=1)
+    assert found.columns == ["query", "sample", *DATA.columns, "valid", "status", "reason"]
+    assert dict(found.schema)["age"] == pl.Int64
+    assert found["valid"].all()
+    assert set(found["status"]) <= {"complete", "fewer"}
+    assert found["query"].unique().to_list() == list(range(25))
+    assert (model.predict(found) == "yes").all()
+    assert SPACE.contains(found).all()
+    asked = QUERIES[found["query"].to_list()]
+    for name in FIXED:
+        assert found[name].to_list() == asked[name].to_list()
+    per_query = found.group_by("query").len()["len"]
+    assert per_query.max() == 4
+    short = found.filter(pl.col("status") == "fewer")
+    assert short["reason"].is_not_null().all()
+    assert found.filter(pl.col("status") == "complete")["reason"].is_null().all()
+    assert found.select("query", *DATA.columns).is_unique().all()
+
+
+@MODELS
+def test_no_change_is_needless(model: sd.Model) -> None:
+    found = sd.counterfactuals(model, QUERIES, "yes", SPACE, n=4, seed=1)
+    asked = QUERIES[found["query"].to_list()]
+    for name in ("income", "job", "member"):
+        changed = (found[name] != asked[name]).to_numpy()
+        undone = found.with_columns(asked[name])
+        assert (model.predict(undone)[changed] == "no").all(), name
+
+
+@MODELS
+def test_an_answer_depends_on_seed_and_row_alone(model: sd.Model) -> None:
+    ask = {"n": 3, "seed": 5}
+    together = sd.counterfactuals(model, QUERIES, "yes", SPACE, **ask)
+    threads = sd.counterfactuals(model, QUERIES, "yes", SPACE, **ask, threads=3)
+    assert together.equals(threads)
+    order = [7, 3, 24, 3]
+    some = sd.counterfactuals(model, QUERIES[order], "yes", SPACE, **ask)
+    for position, query in enumerate(order):
+        mine = some.filter(pl.col("query") == position).drop("query")
+        assert mine.equals(together.filter(pl.col("query") == query).drop("query"))
+    other = sd.counterfactuals(model, QUERIES, "yes", SPACE, n=3, seed=6)
+    assert not other.equals(together)
+
+
+def test_bounds_around_the_query() -> None:
+    space = sd.Space.from_frame(DATA, increase_only=["income"], decrease_only=["age"])
+    found = sd.counterfactuals(TREES, QUERIES, "yes", space, n=3, seed=0)
+    found = found.filter(pl.col("sample").is_not_null())
+    asked = QUERIES[found["query"].to_list()]
+    assert (found["income"] >= asked["income"]).all()
+    assert (found["age"] <= asked["age"]).all()
+
+
+def test_weights_say_which_changes_cost() -> None:
+    space = sd.Space.from_frame(DATA, fixed=FIXED)
+
+    def share(**weights: float) -> float:
+        found = sd.counterfactuals(TREES, QUERIES, "yes", space, seed=0, weights=weights)
+        asked = QUERIES[found["query"].to_list()]
+        return float((found["job"] != asked["job"]).mean())
+
+    assert share(job=0.3) > share() > share(job=4.0)
+
+
+def test_queries_without_an_answer_have_a_reason() -> None:
+    yes = DATA.filter(pl.Series(TREES.predict(DATA) == "yes"))[:1]
+    queries = pl.concat(
+        [
+            QUERIES[:1],
+            yes,
+            QUERIES[:1].with_columns(income=pl.lit(-1.0)),
+            QUERIES[:1].with_columns(job=pl.lit("king")),
+            QUERIES[:1].with_columns(income=pl.lit(None, dtype=pl.Float64)),
+            QUERIES[:1].with_columns(sex=pl.lit("x")),
+            QUERIES[1:2],
+        ]
+    )
+    found = sd.counterfactuals(TREES, queries, "yes", SPACE, n=2, seed=1)
+    status = {row["query"]: row for row in found.to_dicts()}
+    assert [status[i]["status"] for i in range(5)] == [
+        "complete",
+        "already",
+        "outside",
+        "outside",
+        "outside",
+    ]
+    assert "'income' is -1.0" in status[2]["reason"]
+    assert "'king'; its levels are 'clerk'" in status[3]["reason"]
+    assert "column 'income' is None" in status[4]["reason"]
+    # The model knows what to do with another sex, and the space leaves it to the query.
+    assert status[5]["status"] == "complete"
+    assert status[5]["sex"] == "x"
+    none = found.filter(pl.col("query").is_in([1, 2, 3, 4]))
+    assert none["sample"].null_count() == none["income"].null_count() == 4
+    assert not none["valid"].any()
+    rest = sd.counterfactuals(TREES, QUERIES[:2], "yes", SPACE, n=2, seed=1)
+    assert found.filter(pl.col("query") == 0).equals(rest.filter(pl.col("query") == 0))
+
+    tight = sd.Space.from_frame(DATA, fixed=[*FIXED, "job", "member"], bounds={"income": (0, 8)})
+    poor = QUERIES.filter(pl.col("income") < 8)[:2]
+    lost = sd.counterfactuals(TREES, poor, "yes", tight, seed=0)
+    assert lost["status"].to_list() == ["not_found"] * len(poor)
+    assert "nearest reached a probability of" in lost["reason"][0]
+
+
+def test_a_regression_answers_in_a_band() -> None:
+    forest = RandomForestRegressor(20, max_depth=5, random_state=0)
+    frame = DATA.select("age", "income").to_pandas()
+    model = sd.as_model(forest.fit(frame, 2.0 * frame["income"] - frame["age"]))
+    space = sd.Space.from_frame(frame)
+    queries = frame[model.predict(frame) < 20.0][:10]
+    found = sd.counterfactuals(model, queries, (20.0, 30.0), space, n=3, seed=0)
+    assert found["valid"].all()
+    assert ((model.predict(found) >= 20.0) & (model.predict(found) <= 30.0)).all()
+    narrow = sd.Space.from_frame(frame, fixed=["age"], bounds={"income": (0.0, 10.0)})
+    few = frame[(frame["income"] < 10.0)][:3]
+    lost = sd.counterfactuals(model, few, (90.0, 95.0), narrow, n=3, seed=0)
+    assert set(lost["status"]) == {"not_found"}
+    assert "nearest reached the value" in lost["reason"][0]
+
+
+def test_own_columns_give_way() -> None:
+    frame = DATA.select("age", "income").rename({"age": "query", "income": "valid"})
+    model = sd.as_model(LogisticRegression().fit(frame.to_pandas(), LABELS))
+    queries = frame.filter(pl.Series(model.predict(frame) == "no"))[:2]
+    space = sd.Space.from_frame(frame)
+    found = sd.counterfactuals(model, queries, "yes", space, n=2, seed=0)
+    assert found.columns == ["query_", "sample", "query", "valid", "valid_", "status", "reason"]
+
+
+def test_fixed_columns_of_unknown_kinds_are_answered_apart() -> None:
+    kinds = dict(SPACE.kinds)
+    bare = sd.Space({**kinds, "age": sd.Fixed(), "sex": sd.Fixed()})
+    found = sd.counterfactuals(TREES, QUERIES[:4], "yes", bare, n=2, seed=0)
+    assert found["valid"].all()
+    assert found["age"].to_list() == QUERIES[found["query"].to_list()]["age"].to_list()
+
+
+def test_arguments_are_checked() -> None:
+    ask = {"model": TREES, "rows": QUERIES, "target": "yes", "space": SPACE}
+    for change, error, words in [
+        ({"target": "maybe"}, sd.QuestionError, "'maybe'"),
+        ({"model": 3}, sd.QuestionError, "sondage.Model"),
+        ({"space": {}}, sd.SpaceError, "sondage.Space"),
+        ({"n": 0}, sd.SamplingError, "n=0"),
+        ({"near": -1}, sd.SamplingError, "near=-1"),
+        ({"temperature": 0}, sd.SamplingError, "temperature=0"),
+        ({"engine": "ray"}, sd.SamplingError, "engine='ray'"),
+        ({"weights": {"wage": 1}}, sd.SpaceError, "'wage'"),
+        ({"weights": {"age": 0}}, sd.SamplingError, "weights"),
+        ({"rows": QUERIES.drop("job")}, sd.DataError, "'job'"),
+        ({"seed": -1}, sd.SamplingError, "seed=-1"),
+    ]:
+        with pytest.raises(error, match=words):
+            sd.counterfactuals(**{**ask, **change})
+    none = sd.counterfactuals(TREES, QUERIES[:0], "yes", SPACE)
+    assert none.columns == ["query", "sample", *DATA.columns, "valid", "status", "reason"]
+    assert len(none) == 0
+    late = sd.counterfactuals(TREES, QUERIES, "yes", SPACE, max_seconds=1e-9)
+    assert set(late["status"]) == {"timed_out"}
+
+
+def test_pandas_categories_come_back() -> None:
+    frame = DATA.to_pandas()
+    frame["job"] = pd.Categorical(frame["job"], categories=["smith", "cook", "clerk"])
+    space = sd.Space.from_frame(frame, fixed=FIXED)
+    found = sd.counterfactuals(TREES, frame[LABELS == "no"][:5], "yes", space, n=2, seed=0)
+    assert found.schema["job"] == pl.Enum(["smith", "cook", "clerk"])
