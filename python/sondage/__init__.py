@@ -38,7 +38,7 @@ from sondage.kernels import (
 )
 from sondage.models import Model, as_model, ensemble
 from sondage.pullback import pullback
-from sondage.queries import counterfactuals
+from sondage.queries import ask_each, counterfactuals
 from sondage.questions import (
     Question,
     fixed_label,
@@ -88,6 +88,7 @@ __all__ = [
     "__version__",
     "as_model",
     "ask",
+    "ask_each",
     "build_info",
     "counterfactuals",
     "custom",

@@ -123,20 +123,21 @@ def to_pandas(frame: pl.DataFrame, space: Space) -> pd.DataFrame:
     return pd.DataFrame(values)
 
 
-def own_names(columns: Sequence[str]) -> tuple[str, str, str, str]:
-    """Name our four columns of a frame so that they differ from the user's.
+def own_names(
+    columns: Sequence[str], ours: Sequence[str] = ("chain", "draw", "energy", "valid")
+) -> list[str]:
+    """Name our columns of a frame so that they differ from the user's.
 
     Examples
     --------
     >>> own_names(["age", "draw"])
-    ('chain', 'draw_', 'energy', 'valid')
+    ['chain', 'draw_', 'energy', 'valid']
     """
-    taken = set(columns)
-    names = []
-    for name in ("chain", "draw", "energy", "valid"):
+    taken, names = set(columns), []
+    for name in ours:
         free = name
         while free in taken:
             free += "_"
         taken.add(free)
         names.append(free)
-    return names[0], names[1], names[2], names[3]
+    return names

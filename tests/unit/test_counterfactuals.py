@@ -228,3 +228,51 @@ def test_pandas_categories_come_back() -> None:
     space = sd.Space.from_frame(frame, fixed=FIXED)
     found = sd.counterfactuals(TREES, frame[LABELS == "no"][:5], "yes", space, n=2, seed=0)
     assert found.schema["job"] == pl.Enum(["smith", "cook", "clerk"])
+
+
+def test_models_of_other_libraries_are_answered_one_by_one() -> None:
+    weights = np.array([-0.05, 1.0])
+
+    def margin(rows: np.ndarray) -> np.ndarray:
+        return rows @ weights - 20.0
+
+    space = sd.Space.from_frame(DATA.select("age", "income"), fixed=["age"])
+    with pytest.warns(sd.ForeignModelWarning):
+        model = sd.as_model(margin, output="score", classes=["no", "yes"], space=space)
+    numbers = DATA.select("age", "income")
+    queries = numbers.filter(pl.Series(margin(numbers.to_numpy()) < -3.0))[:3]
+    found = sd.counterfactuals(model, queries, "yes", space, n=3, seed=1)
+    assert found["valid"].all()
+    assert (margin(found.select("age", "income").to_numpy()) > 0.0).all()
+    assert found["age"].to_list() == queries[found["query"].to_list()]["age"].to_list()
+    again = sd.counterfactuals(model, queries[2:], "yes", space, n=3, seed=1)
+    assert again.drop("query").equals(found.filter(pl.col("query") == 2).drop("query"))
+    tight = sd.Space.from_frame(queries, fixed=["age"], bounds={"income": (0.0, 15.0)})
+    lost = sd.counterfactuals(model, queries[:1], "yes", tight, n=3, seed=1)
+    assert lost["status"].to_list() in (["not_found"], ["outside"])
+    assert lost["reason"][0]
+
+
+def test_ask_each_asks_a_question_for_every_row() -> None:
+    def question(row: dict[str, object]) -> sd.Question:
+        return sd.fixed_label(TREES, "yes") + 0.1 * sd.near(row, norm=1)
+
+    settings = {"draws": 20, "chains": 2, "temperature": 0.5, "seed": 3}
+    rows = pl.concat([QUERIES[:3], QUERIES[:1].with_columns(job=pl.lit("king"))])
+    space = sd.Space.from_frame(DATA, fixed=FIXED, bounds={"income": (1.0, 200.0)})
+    found = sd.ask_each(question, rows, space, **settings)
+    assert found.columns[:1] + found.columns[-2:] == ["query", "status", "reason"]
+    assert found.group_by("query", maintain_order=True).len()["len"].to_list() == [40, 40, 40, 40]
+    assert found["age"].to_list() == rows[found["query"].to_list()]["age"].to_list()
+    alone = sd.ask_each(question, rows[1:2], space, **settings)
+    assert alone.drop("query").equals(found.filter(pl.col("query") == 1).drop("query"))
+    beyond = sd.ask_each(
+        question,
+        rows[:1],
+        sd.Space.from_frame(DATA, increase_only=["income"], bounds={"income": (500.0, 900.0)}),
+        **settings,
+    )
+    assert beyond["status"].to_list() == ["outside"]
+    assert "'income' cannot be" in beyond["reason"][0]
+    with pytest.raises(sd.QuestionError, match="make_question returned int"):
+        sd.ask_each(lambda _: 3, rows, space)  # type: ignore[arg-type,return-value]

@@ -1,5 +1,6 @@
-"""Questions about many rows at once: one query after another, or eight of them side by side."""
+"""Questions about many rows at once: one after another, or eight of them side by side."""
 
+from sondage.queries.ask_each import ask_each
 from sondage.queries.counterfactuals import counterfactuals
 
-__all__ = ["counterfactuals"]
+__all__ = ["ask_each", "counterfactuals"]

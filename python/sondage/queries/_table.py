@@ -12,6 +12,7 @@ from sondage import _text as text
 from sondage._dtypes import usual_dtype
 from sondage._encoding import as_given, decode
 from sondage._recheck import recheck
+from sondage._tables import own_names
 from sondage.columns import waits
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from sondage.models import Model
     from sondage.space import Space
 
-__all__ = ["Outcome", "Status", "not_found", "own_names", "table"]
+__all__ = ["Outcome", "Status", "not_found", "table"]
+
+OURS = ("query", "sample", "valid", "status", "reason")
 
 Status: TypeAlias = Literal["complete", "fewer", "not_found", "already", "outside", "timed_out"]
 
@@ -74,7 +77,7 @@ def table(
     SamplingError
         If the user's model fails on the rows found.
     """
-    query, sample, valid, status, reason = own_names(space.columns)
+    query, sample, valid, status, reason = own_names(space.columns, OURS)
     ours = {query: pl.Int64(), sample: pl.Int64(), valid: pl.Boolean()}
     schema = pl.Schema({**ours, **_schema(queries, space)})
     found: dict[int, list[int]] = {}
@@ -104,22 +107,6 @@ def table(
         pl.Series(status, [outcomes[i].status for i in asked], dtype=pl.String),
         pl.Series(reason, [outcomes[i].reason for i in asked], dtype=pl.String),
     ).select(query, sample, *space.columns, valid, status, reason)
-
-
-def own_names(columns: Sequence[str]) -> list[str]:
-    """Name our columns so that they differ from the user's.
-
-    >>> own_names(["age", "valid"])
-    ['query', 'sample', 'valid_', 'status', 'reason']
-    """
-    taken, names = set(columns), []
-    for name in ("query", "sample", "valid", "status", "reason"):
-        free = name
-        while free in taken:
-            free += "_"
-        taken.add(free)
-        names.append(free)
-    return names
 
 
 def _confirmed(

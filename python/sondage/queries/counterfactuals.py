@@ -19,6 +19,7 @@ from sondage.errors import SpaceError
 from sondage.frames import listed
 from sondage.progress import progress_bar
 from sondage.queries._groups import Group, grouped
+from sondage.queries._one_by_one import answer_one
 from sondage.queries._reading import bounds_around, read_queries
 from sondage.queries._table import Outcome, not_found, table
 from sondage.questions import require
@@ -38,6 +39,8 @@ __all__ = ["counterfactuals"]
 
 #: Seconds of work between looks at the clock and for Ctrl-C.
 _SLICE_SECONDS = 0.1
+_OVER = Outcome("timed_out", reason="max_seconds was over before its turn")
+_ALREADY = Outcome("already", reason="the model predicts the target for the row as it is")
 
 
 def counterfactuals(
@@ -165,7 +168,8 @@ def _answers(search: _Search, group: Group, queries: pl.DataFrame) -> Iterator[O
     keys = [hashlib.sha256(search.key + row.tobytes()).digest() for row in rows]
     evaluation = question._on(space, 1.0)
     if evaluation.outside is not None:
-        raise NotImplementedError
+        yield from _one_by_one(search, group, queries, rows, keys)
+        return
     already = np.isfinite(evaluation(rows))
     core = _core.Search(
         evaluation.energy, n=search.n, costs=search.costs.tolist(), threads=search.threads
@@ -174,8 +178,7 @@ def _answers(search: _Search, group: Group, queries: pl.DataFrame) -> Iterator[O
     while first < len(rows):
         began = time.monotonic()
         if began >= search.deadline:
-            over = Outcome("timed_out", reason="max_seconds was over before its turn")
-            yield from [over] * (len(rows) - first)
+            yield from [_OVER] * (len(rows) - first)
             return
         own = np.arange(first, min(first + batch, len(rows)))
         asked = own[~already[own]]
@@ -186,13 +189,43 @@ def _answers(search: _Search, group: Group, queries: pl.DataFrame) -> Iterator[O
         last = iter(nearest)
         for i in own:
             if already[i]:
-                why = "the model predicts the target for the row as it is"
-                yield Outcome("already", reason=why)
+                yield _ALREADY
             else:
                 yield _outcome(search, space, next(given), next(last))
         first += batch
         taken = time.monotonic() - began
         batch = int(np.clip(batch * _SLICE_SECONDS / taken, 8 * search.threads, 4096)) // 8 * 8
+
+
+def _one_by_one(
+    search: _Search,
+    group: Group,
+    queries: pl.DataFrame,
+    rows: NDArray[np.float64],
+    keys: list[bytes],
+) -> Iterator[Outcome]:
+    """Yield outcomes where another library evaluates the model."""
+    already = np.isfinite(search.question._on(group.space)(rows))
+    for i, position in enumerate(group.positions.tolist()):
+        if time.monotonic() >= search.deadline:
+            yield _OVER
+        elif already[i]:
+            yield _ALREADY
+        else:
+            row = queries.row(position, named=True)
+            found = answer_one(
+                search.question,
+                row,
+                search.declared.around(row),
+                search.n,
+                search.costs,
+                keys[i],
+                search.threads,
+            )
+            if found.reason is not None:
+                yield Outcome("not_found", reason=found.reason)
+            else:
+                yield _outcome(search, found.space, found.rows, rows[i])
 
 
 def _outcome(

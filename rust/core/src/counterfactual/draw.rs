@@ -88,7 +88,8 @@ impl Draws {
         for lane in (0..LANES).filter(|&lane| active[lane]) {
             let rng = &mut streams[lane];
             let all = self.cumulative[self.cumulative.len() - 1][lane];
-            if !(all > 0.0) {
+            // NaN where no interval meets the requirements.
+            if all.is_nan() || all <= 0.0 {
                 continue;
             }
             let draws: Vec<f64> = (0..n)

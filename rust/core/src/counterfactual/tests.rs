@@ -195,15 +195,15 @@ fn what_a_query_gets_depends_on_itself_alone() {
     let keys: Vec<[u8; 32]> = (0..rows.len() as u8).map(|i| [i; 32]).collect();
     let query = |i: usize| Query { row: &rows[i], lower: &lower, upper: &upper, key: &keys[i] };
     let together = search.run(&(0..rows.len()).map(query).collect::<Vec<_>>()).unwrap();
-    for i in 0..rows.len() {
-        assert_eq!(search.run(&[query(i)]).unwrap()[0], together[i]);
+    for (i, found) in together.iter().enumerate() {
+        assert_eq!(&search.run(&[query(i)]).unwrap()[0], found);
         let mut others: Vec<Query<'_>> = (0..17).map(|k| query(k % rows.len())).collect();
         others.push(query(i));
-        assert_eq!(search.run(&others).unwrap()[17], together[i]);
-        for row in &together[i].rows {
+        assert_eq!(&search.run(&others).unwrap()[17], found);
+        for row in &found.rows {
             assert!((BAND.0..=BAND.1).contains(&tree_value(row[0], row[1], row[2])));
         }
-        assert!(together[i].rows.len() >= 2);
+        assert!(found.rows.len() >= 2);
     }
     // Bounds around a query hold, and what cannot be is not found.
     let narrow = Query { lower: &HOME, upper: &[0.0, 2.0, 1.0], ..query(0) };
