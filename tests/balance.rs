@@ -33,6 +33,7 @@ fn target(energy: &Energy, boundary: Boundary) -> Target {
     Target {
         bounds: energy.bounds().clone(),
         reference: energy.reference(),
+        constraints: energy.constraints().to_vec(),
         temperature: TEMPERATURE,
         boundary,
         measures: vec![],

@@ -259,11 +259,13 @@ class Question(ABC):
         """Return questions with the spaces and rows on which their models confirm an answer."""
         return [(self, space, draws)]
 
-    def _on(self, space: Space, temperature: float | None = None) -> Evaluation:  # noqa: ARG002
+    def _on(self, space: Space, temperature: float | None = None) -> Evaluation:
         """G on a space; with a temperature, what is sampled where that is not G alone."""
         space.sampleable()
         assembly = Assembly(len(space.columns))
         assembly.add(self.terms, space)
+        if temperature is not None:
+            assembly.restrict(space)
         return assembly.evaluation(space)
 
     def _everywhere(self, array: NDArray[np.float64]) -> Space:

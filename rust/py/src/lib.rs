@@ -1,6 +1,7 @@
 //! `sondage._core`: the core as Python classes. Parse, validate, detach, call, wrap; no algorithms.
 
 mod arrays;
+mod constraint;
 mod energy;
 mod errors;
 mod evaluator;
@@ -32,6 +33,8 @@ fn build_info() -> [(&'static str, &'static str); 7] {
 
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::constraint::Constraint;
     #[pymodule_export]
     use super::energy::{Energy, Localizer, Loss};
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! Runs chains: blocks of eight in lockstep, blocks over threads, in slices of time.
 
 mod block;
+mod feasible;
 mod later;
 mod start;
 
@@ -114,6 +115,7 @@ impl Run {
         };
         let target = Target {
             reference: energy.reference(),
+            constraints: energy.constraints().to_vec(),
             temperature: settings.temperature,
             boundary: settings.boundary,
             measures,

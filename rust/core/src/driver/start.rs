@@ -2,8 +2,9 @@
 
 use super::Settings;
 use super::block::lanes_of;
+use super::feasible::Feasible;
 use crate::error::{Error, Result};
-use crate::kernel::{State, Target};
+use crate::kernel::{State, Stretches, Target};
 use crate::question::{Energy, Loss, Parts, Term, Workspace};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, math};
@@ -30,6 +31,7 @@ pub(super) struct Search {
     x: Vec<Lanes<f64>>,
     energy: Lanes<f64>,
     found: [bool; LANES],
+    feasible: Feasible,
 }
 
 impl Search {
@@ -55,6 +57,7 @@ impl Search {
             x,
             energy: Lanes::splat(f64::INFINITY),
             found,
+            feasible: Feasible::new(target),
         };
         let Some(start) = &settings.start else {
             search.propose(target);
@@ -80,6 +83,14 @@ impl Search {
                 }
                 x[lane] = value;
             }
+            let broken = target.constraints.iter().find(|c| !c.admits(|d| search.candidate[d][lane]));
+            if let Some(constraint) = broken {
+                return Err(Error::Sampling(format!(
+                    "start of chain {} breaks the constraint {:?}",
+                    first + chain,
+                    constraint.name()
+                )));
+            }
         }
         Ok(search)
     }
@@ -91,7 +102,7 @@ impl Search {
 
     /// Whether a lane still looks for its start.
     pub(super) fn seeks(&self, lane: usize) -> bool {
-        !self.found[lane]
+        !self.found[lane] && !self.feasible.gave_up(lane)
     }
 
     /// Takes the energies of the candidates; true when there is nothing more to try.
@@ -110,7 +121,7 @@ impl Search {
                 energies[lane]
             )));
         }
-        if self.missing().is_none() || self.tried == UNIFORM {
+        if !(0..self.n).any(|lane| self.seeks(lane)) || self.tried == UNIFORM {
             return Ok(true);
         }
         self.propose(target);
@@ -120,6 +131,12 @@ impl Search {
     fn propose(&mut self, target: &Target) {
         let bounds = &target.bounds;
         for lane in 0..LANES {
+            if !self.feasible.free() {
+                if self.seeks(lane) {
+                    self.propose_feasible(target, lane);
+                }
+                continue;
+            }
             let stream = &mut self.streams[lane];
             if let Some(reference) = &target.reference {
                 let row = reference.draw(bounds, stream);
@@ -134,6 +151,22 @@ impl Search {
         }
     }
 
+    fn propose_feasible(&mut self, target: &Target, lane: usize) {
+        let bounds = &target.bounds;
+        let draw = |stream: &mut Stream| {
+            let mut row = bounds.lowers().to_vec();
+            let drawn = target.reference.as_ref().map(|reference| reference.draw(bounds, stream));
+            for &d in bounds.free() {
+                row[d] = drawn.as_ref().map_or_else(|| bounds.uniform(d, stream), |drawn| drawn[d]);
+            }
+            row
+        };
+        let row = self.feasible.row(target, lane, &mut self.streams[lane], draw);
+        for &d in bounds.free() {
+            self.candidate[d][lane] = row[d];
+        }
+    }
+
     fn missing(&self) -> Option<usize> {
         (0..self.n).find(|&lane| !self.found[lane])
     }
@@ -143,9 +176,18 @@ impl Search {
     /// # Errors
     /// [`Error::Sampling`] when a chain has no start.
     pub(super) fn finish(&mut self, also: &str) -> Result<State> {
-        if let Some(lane) = self.missing() {
+        if let Some(lane) = (0..self.n).find(|&lane| self.feasible.gave_up(lane)) {
             return Err(Error::Sampling(format!(
-                "no row with finite energy was found for chain {}: tried {UNIFORM} {}{also}. A requirement may be impossible in this space, or the label have probability 0 \
+                "no row that meets the constraints of the space was found for chain {}: {}. Loosen it, widen the \
+                 bounds, free a fixed column, or give start=",
+                self.first + lane,
+                self.feasible.binding()
+            )));
+        }
+        if let Some(lane) = self.missing() {
+            let met = if self.feasible.free() { "" } else { " that meet its constraints" };
+            return Err(Error::Sampling(format!(
+                "no row with finite energy was found for chain {}: tried {UNIFORM} {}{met}{also}. A requirement may be impossible in this space, or the label have probability 0 \
                  (then the losses 'hinge' and 'squared' stay finite): widen the bounds, free a fixed column, \
                  ask for another label or band, or give start=",
                 self.first + lane,
@@ -182,7 +224,8 @@ pub(super) fn find_start(
             break;
         }
     }
-    if search.missing().is_none() || !energy.stepwise() {
+    let gave_up = (0..n).any(|lane| search.feasible.gave_up(lane));
+    if search.missing().is_none() || gave_up || !energy.stepwise() {
         return search.finish("");
     }
     let Search { streams, candidate, x, energy: g, found, .. } = &mut search;
@@ -235,6 +278,13 @@ fn guided(
             let first = &scratch.slice.first;
             let mut chosen = Lanes::splat(0);
             for lane in 0..LANES {
+                if !measure.limits().is_empty() {
+                    let stretches = Stretches { first, energies: &energies, measure, temperature };
+                    let (stretch, value) = stretches.draw(d, x, lane, &mut streams[lane]);
+                    chosen[lane] = stretch as u64;
+                    x[d][lane] = value;
+                    continue;
+                }
                 let least = energies.iter().map(|g| g[lane]).fold(f64::INFINITY, f64::min);
                 let masses = measure.masses();
                 let weight =

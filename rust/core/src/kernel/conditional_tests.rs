@@ -182,6 +182,7 @@ fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64, base: fn([usize
     let target = Target {
         bounds: energy.bounds().clone(),
         reference: energy.reference(),
+        constraints: energy.constraints().to_vec(),
         temperature: TEMPERATURE,
         boundary: Boundary::Reflect,
         measures: energy.drawn(TEMPERATURE),

@@ -11,6 +11,7 @@ mod conditional_tests;
 mod langevin;
 mod mala;
 mod random_walk;
+mod restricted;
 mod schedule;
 
 use std::sync::Arc;
@@ -21,11 +22,12 @@ use crate::error::{Error, Result};
 use crate::question::{ColumnMeasure, Energy};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Boundary, Bounds, Kind, Reference};
+use crate::space::{Boundary, Bounds, Constraint, Kind, Reference};
 
 pub use conditional::Conditional;
 pub use mala::Mala;
 pub use random_walk::RandomWalk;
+pub(crate) use restricted::{Stretches, spans};
 pub use schedule::Schedule;
 
 /// A kernel as the user states it.
@@ -188,6 +190,8 @@ impl Spec {
 pub struct Target {
     pub bounds: Bounds,
     pub reference: Option<Arc<Reference>>,
+    /// What rows must fulfil beside the bounds.
+    pub constraints: Vec<Arc<Constraint>>,
     pub temperature: f64,
     pub boundary: Boundary,
     /// The columns that conditional draws go through, in order; empty when no kernel of the run needs them.

@@ -8,6 +8,7 @@ mod localizer;
 mod loss;
 mod program;
 
+pub(crate) use column::Part;
 pub use column::ColumnMeasure;
 pub use decoder::Decoder;
 pub use energy::{Energy, Mean, Parts, Workspace};

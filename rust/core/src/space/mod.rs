@@ -1,11 +1,14 @@
 //! Where an answer may lie: kinds and bounds of the columns, and what happens to a proposal beyond them.
 
 mod boundary;
+mod constraint;
 mod folded;
 mod lookup;
 mod reference;
 
 pub use boundary::{Boundary, fold};
+pub use constraint::{Constraint, Step};
+pub(crate) use constraint::{Spans, hold, overlap};
 pub use folded::log_folded_normal;
 pub(crate) use folded::{LOST, MOST, Narrow, images, narrow};
 pub use lookup::Lookup;

@@ -23,7 +23,7 @@ use super::program::{Place, Places, Program};
 use crate::error::Result;
 use crate::model::tree::{Forest, Slice, SmoothState, SweepState};
 use crate::simd::{Lanes, Level};
-use crate::space::{Bounds, Kind, Reference};
+use crate::space::{Bounds, Constraint, Kind, Reference};
 
 pub use means::Mean;
 pub use parts::Parts;
@@ -94,6 +94,9 @@ impl Energy {
         parts.means.retain(|m| m.weight != 0.0);
         parts.check()?;
         let kinds = parts.row_kinds();
+        // Violations of different units are added up.
+        let scaled = |c: Arc<Constraint>| Arc::new(c.scaled(&parts.bounds));
+        parts.constraints = std::mem::take(&mut parts.constraints).into_iter().map(scaled).collect();
         parts.localizers = parts.localizers.into_iter().map(|l| l.on(&kinds)).collect();
         let (mut n_values, mut slot) = (0, 0);
         let mut programs = Vec::with_capacity(parts.models.len());
@@ -173,6 +176,11 @@ impl Energy {
         self.parts.reference.as_ref().map(|(_, reference)| reference.clone())
     }
 
+    /// What the rows that are sampled must fulfil beside the bounds.
+    pub fn constraints(&self) -> &[Arc<Constraint>] {
+        &self.parts.constraints
+    }
+
     /// Columns of the rows that models see.
     pub fn n_row(&self) -> usize {
         self.parts.n_row()
@@ -209,9 +217,13 @@ impl Energy {
                 .all(|m| m.stack.template().differentiable(m.node) && other(m.second, &m.loss))
     }
 
-    /// Whether a model or a base measure ties columns together.
+    /// Whether a model, a base measure or a constraint ties columns together.
     pub fn asks(&self) -> bool {
-        !self.parts.terms.is_empty() || self.averages() || self.parts.reference.is_some()
+        let alone = |c: &Arc<Constraint>| c.columns().len() < 2;
+        !self.parts.terms.is_empty()
+            || self.averages()
+            || self.parts.reference.is_some()
+            || !self.parts.constraints.iter().all(alone)
     }
 
     /// Whether anything in G slopes: without, a gradient says nothing of where to go.
