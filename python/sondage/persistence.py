@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from sondage._constraints import from_json
 from sondage._encoding import encode
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError
@@ -97,7 +98,7 @@ def save_answer(answer: Answer, path: str | Path) -> Path:
 
 def read_answer(path: str | Path) -> Answer:
     """Read what `save_answer` wrote; see `sondage.load_answer`."""
-    from sondage._variational_answer import from_json
+    from sondage._variational_answer import from_json as variational_from_json
     from sondage.answer import Answer
 
     source = Path(path)
@@ -144,7 +145,7 @@ def read_answer(path: str | Path) -> Answer:
             latents=latents,
         )
         if "variational" in document:
-            answer = from_json(answer, _object(document["variational"]))
+            answer = variational_from_json(answer, _object(document["variational"]))
         expected = document["sha256"]
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{source}: its parts do not fit together ({error!r})") from None
@@ -233,6 +234,7 @@ def _space_to_json(space: Space) -> dict[str, object]:
         "columns": [_column_to_json(name, kind) for name, kind in space.kinds.items()],
         "increase_only": sorted(space.increase_only),
         "decrease_only": sorted(space.decrease_only),
+        "constraints": [own.to_json() for own in space._constraints],
     }
 
 
@@ -250,11 +252,13 @@ def _column_to_json(name: str, kind: Column) -> dict[str, object]:
 
 def _space_from_json(data: Mapping[str, object]) -> Space:
     columns = [_object(entry) for entry in _list(data["columns"])]
-    return Space(
+    constraints = [from_json(_object(own)) for own in _list(data.get("constraints", []))]
+    space = Space(
         {str(entry["name"]): _column_from_json(entry) for entry in columns},
         increase_only=[str(name) for name in _list(data["increase_only"])],
         decrease_only=[str(name) for name in _list(data["decrease_only"])],
     )
+    return space._typed(space._dtypes, tuple(constraints))
 
 
 def _column_from_json(entry: Mapping[str, object]) -> Column:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sondage._core import Loss
 from sondage._encoding import decode
+from sondage._evaluation import CONSTRAINT
 from sondage._probes import NODE, Probe, placed
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class _Asked:
 
     @property
     def name(self) -> str:
-        return f"the constraint {self.predicate.name!r}"
+        return f"{CONSTRAINT}{self.predicate.name!r}"
 
     def _place(self, space: Space, first: int, lookups: Lookups) -> Placed:  # noqa: ARG002
         columns = np.arange(first, first + len(space.columns))

@@ -10,7 +10,7 @@ import numpy as np
 from sondage import _core
 from sondage._constraints._parsing import parse
 from sondage._constraints._program import Compiler, columns_of
-from sondage.errors import SpaceError
+from sondage.errors import SondageError, SpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sondage.columns import Column
 
-__all__ = ["Condition", "Constraint", "Predicate", "constraint"]
+__all__ = ["Condition", "Constraint", "Predicate", "constraint", "from_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,10 @@ class Condition:
         except RecursionError:
             raise SpaceError(f"{self.text[:80]!r} is nested too deeply") from None
         return _core.Constraint(self.text, steps, len(kinds))
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as it is saved."""
+        return {"text": self.text}
 
     def __str__(self) -> str:
         return self.text
@@ -94,6 +98,28 @@ class Predicate:
             )
         return given
 
+    def checked(self, frame: pl.DataFrame) -> NDArray[np.bool_]:
+        """Say which rows it admits; a failure of the function is told as one of the constraint.
+
+        Raises
+        ------
+        SpaceError
+            As `mask`, or with the function's exception as cause.
+        """
+        try:
+            return self.mask(frame)
+        except SondageError:
+            raise
+        except Exception as error:  # the user's function may raise anything
+            raise SpaceError(
+                f"the constraint {self.name!r} could not evaluate {frame.height} rows: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def to_json(self) -> dict[str, str]:
+        """Return its name, which is all that is saved."""
+        return {"function": self.name}
+
     def __str__(self) -> str:
         return f"the function {self.name}"
 
@@ -127,3 +153,10 @@ def constraint(given: object, name: str | None) -> Constraint:
         )
     own = getattr(given, "__name__", None)
     return Predicate(name or (own if isinstance(own, str) else type(given).__name__), given)
+
+
+def from_json(data: Mapping[str, object]) -> Constraint:
+    """Return what was saved; a function by its name alone."""
+    if "text" in data:
+        return Condition(str(data["text"]))
+    return Predicate(str(data["function"]), None)

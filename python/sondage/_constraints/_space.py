@@ -19,7 +19,7 @@ from sondage.columns import (
     level_codes,
     moves,
 )
-from sondage.errors import SondageError, SpaceError
+from sondage.errors import SpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,15 +116,7 @@ def admitted(space: Space, table: Table, inside: NDArray[np.bool_]) -> NDArray[n
         where = np.flatnonzero(inside)
         frame = _as_typed(space, table, where)
         for predicate in predicates:
-            try:
-                inside[where] &= predicate.mask(frame)
-            except SondageError:
-                raise
-            except Exception as error:  # the user's function may raise anything
-                raise SpaceError(
-                    f"the constraint {predicate.name!r} could not evaluate {len(where)} rows: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
+            inside[where] &= predicate.checked(frame)
     return inside
 
 
