@@ -124,9 +124,9 @@ class Predicate:
         return f"the function {self.name}"
 
     def __repr__(self) -> str:
-        own = getattr(self.function, "__name__", None)
+        own = getattr(self.function, "__name__", self.name)
         renamed = "" if own == self.name else f", name={self.name!r}"
-        return f"where({own or self.name}{renamed})"
+        return f"where({own}{renamed})"
 
 
 Constraint: TypeAlias = Condition | Predicate

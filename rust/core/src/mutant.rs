@@ -25,6 +25,8 @@ pub enum Fault {
     ForgetConstraint,
     /// Conditional draws from what a constraint leaves of an interval, weighed by the whole of it.
     WeighWhole,
+    /// Steps of two columns against each other that are longer from the lower half of a column.
+    SkewSlides,
     /// A random walk that proposes the first and last level half as often as others.
     SkewLevels,
 }

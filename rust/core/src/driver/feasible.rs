@@ -155,7 +155,8 @@ impl Feasible {
     /// Which constraints no row has met, in words.
     pub(super) fn binding(&self) -> String {
         let names = |which: &[usize]| {
-            let names: Vec<String> = which.iter().map(|&i| format!("{:?}", self.constraints[i].name())).collect();
+            let names: Vec<String> =
+                which.iter().map(|&i| format!("{:?}", self.constraints[i].name())).collect();
             names.join(" and ")
         };
         let n = self.constraints.len();
@@ -168,7 +169,8 @@ impl Feasible {
             ([], None) => format!("{} together", names(&(0..n).collect::<Vec<_>>())),
             (never, _) => names(never),
         };
-        let counts = if n > 1 { format!(" (rows that met each: {})", each.join(", ")) } else { String::new() };
+        let counts =
+            if n > 1 { format!(" (rows that met each: {})", each.join(", ")) } else { String::new() };
         format!(
             "of {} rows tried, at random and led towards the constraints, none met {which}{counts}",
             self.tried

@@ -175,7 +175,7 @@ impl Search {
     ///
     /// # Errors
     /// [`Error::Sampling`] when a chain has no start.
-    pub(super) fn finish(&mut self, also: &str) -> Result<State> {
+    pub(super) fn finish(&mut self, energy: &Energy, also: &str) -> Result<State> {
         if let Some(lane) = (0..self.n).find(|&lane| self.feasible.gave_up(lane)) {
             return Err(Error::Sampling(format!(
                 "no row that meets the constraints of the space was found for chain {}: {}. Loosen it, widen the \
@@ -186,8 +186,14 @@ impl Search {
         }
         if let Some(lane) = self.missing() {
             let met = if self.feasible.free() { "" } else { " that meet its constraints" };
+            let names: Vec<String> =
+                energy.decoded_constraints().iter().map(|own| format!("{:?}", own.name())).collect();
+            let decoded = match names.as_slice() {
+                [] => String::new(),
+                names => format!("Decoded rows must meet {}. ", names.join(" and ")),
+            };
             return Err(Error::Sampling(format!(
-                "no row with finite energy was found for chain {}: tried {UNIFORM} {}{met}{also}. A requirement may be impossible in this space, or the label have probability 0 \
+                "no row with finite energy was found for chain {}: tried {UNIFORM} {}{met}{also}. {decoded}A requirement may be impossible in this space, or the label have probability 0 \
                  (then the losses 'hinge' and 'squared' stay finite): widen the bounds, free a fixed column, \
                  ask for another label or band, or give start=",
                 self.first + lane,
@@ -226,16 +232,17 @@ pub(super) fn find_start(
     }
     let gave_up = (0..n).any(|lane| search.feasible.gave_up(lane));
     if search.missing().is_none() || gave_up || !energy.stepwise() {
-        return search.finish("");
+        return search.finish(energy, "");
     }
     let Search { streams, candidate, x, energy: g, found, .. } = &mut search;
     guided(energy, streams, workspace, candidate, |candidate, energies| {
         take(x, g, found, candidate, energies);
         found.iter().all(|&f| f)
     })?;
-    search.finish(&format!(
-        " and {SWEEPS} exact conditional sweeps guided towards what is asked, from hot to cold"
-    ))
+    search.finish(
+        energy,
+        &format!(" and {SWEEPS} exact conditional sweeps guided towards what is asked, from hot to cold"),
+    )
 }
 
 /// Keeps the candidates of finite energy for lanes that have none yet.

@@ -8,8 +8,8 @@ mod localizer;
 mod loss;
 mod program;
 
-pub(crate) use column::Part;
 pub use column::ColumnMeasure;
+pub(crate) use column::Part;
 pub use decoder::Decoder;
 pub use energy::{Energy, Mean, Parts, Workspace};
 pub use foreign::ForeignNode;

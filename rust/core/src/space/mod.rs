@@ -8,7 +8,7 @@ mod reference;
 
 pub use boundary::{Boundary, fold};
 pub use constraint::{Constraint, Step};
-pub(crate) use constraint::{Spans, hold, overlap};
+pub(crate) use constraint::{Slide, Spans, hold, overlap};
 pub use folded::log_folded_normal;
 pub(crate) use folded::{LOST, MOST, Narrow, images, narrow};
 pub use lookup::Lookup;

@@ -73,8 +73,11 @@ impl Piece {
     pub(super) fn within(&self, lower: f64, upper: f64) -> (Self, f64) {
         let centre = self.centre.clamp(lower, upper);
         let least = self.exponent(centre);
-        let slope =
-            if lower < centre && centre < upper { 0.0 } else { self.slope + 2.0 * self.curvature * (centre - self.centre) };
+        let slope = if lower < centre && centre < upper {
+            0.0
+        } else {
+            self.slope + 2.0 * self.curvature * (centre - self.centre)
+        };
         (Self { lower, upper, centre, slope, ..*self }, least)
     }
 

@@ -43,6 +43,8 @@ pub struct Energy {
     direct: bool,
     /// How each sampled column is drawn from its conditional law.
     ways: Vec<Way>,
+    /// Constraints that read each sampled column.
+    limits: Vec<Vec<Arc<Constraint>>>,
     stepwise: bool,
     foreign: Vec<ForeignNode>,
     /// Trees cut down to the box: what the samplers evaluate.
@@ -140,8 +142,10 @@ impl Energy {
         let forest = compile(&parts, &programs, &lower, &upper, &kinks)?.swept(sweep_order(&parts));
         let foreign = foreign::nodes(&parts, &programs);
         let (ways, stepwise) = ways(&parts, &forest, !foreign.is_empty());
+        let limits = (0..parts.bounds.len()).map(|d| parts.limits(d)).collect();
         Ok(Self {
             foreign,
+            limits,
             parts,
             programs,
             places,
@@ -179,6 +183,11 @@ impl Energy {
     /// What the rows that are sampled must fulfil beside the bounds.
     pub fn constraints(&self) -> &[Arc<Constraint>] {
         &self.parts.constraints
+    }
+
+    /// What the rows that a decoder gives must fulfil beside their bounds.
+    pub fn decoded_constraints(&self) -> &[Arc<Constraint>] {
+        self.parts.decoder.as_ref().map_or(&[], super::Decoder::constraints)
     }
 
     /// Columns of the rows that models see.

@@ -103,11 +103,11 @@ impl Energy {
                 (Way::None, _) => None,
                 (Way::Cuts, Kind::Continuous) => {
                     let measure = ColumnMeasure::new(d, bounds, cuts, localizers, temperature);
-                    Some(measure.under(self.parts.limits(d)))
+                    Some(measure.under(self.limits[d].clone()))
                 }
                 (Way::Cuts, _) => {
                     let measure = ColumnMeasure::whole(d, bounds, Some(cuts), localizers, temperature);
-                    Some(measure.under(self.parts.limits(d)))
+                    Some(measure.under(self.limits[d].clone()))
                 }
                 (Way::Points(_), _) => Some(ColumnMeasure::whole(d, bounds, None, localizers, temperature)),
                 // What is evaluated is the whole of G.
@@ -164,14 +164,14 @@ impl Energy {
                 }
                 let Workspace { sweep, slice, row, .. } = workspace;
                 self.forest.slice_points(self.level, points, row, sweep, slice);
-                let limits = self.parts.limits(column);
+                let limits = &self.limits[column];
                 if !limits.is_empty() {
                     let every: Vec<u32> = (1..self.parts.bounds.count(column) as u32).collect();
                     slice.refine(&every, self.forest.n_slots());
                 }
                 self.on_slice(workspace, energies);
                 self.add_reference_along(column, x, workspace, energies);
-                self.constrain_along(column, x, &limits, energies);
+                self.constrain_along(column, x, limits, energies);
             }
             Way::Values | Way::None => {
                 self.at_values(column, x, workspace, energies);

@@ -77,7 +77,11 @@ fn built(steps: &[Step]) -> Option<Condition> {
             Step::IsNot => compare(Order::IsNot, &mut stack)?,
             Step::Both | Step::Either => {
                 let (b, a) = (condition(&mut stack)?, condition(&mut stack)?);
-                Part::Condition(if step == Step::Both { Condition::Both(a, b) } else { Condition::Either(a, b) })
+                Part::Condition(if step == Step::Both {
+                    Condition::Both(a, b)
+                } else {
+                    Condition::Either(a, b)
+                })
             }
         };
         stack.push(part);

@@ -7,11 +7,13 @@
 mod build;
 mod line;
 mod range;
+mod slide;
 #[cfg(test)]
 mod tests;
 
 pub use build::Step;
 pub(crate) use line::{Spans, overlap};
+pub(crate) use slide::Slide;
 
 use crate::simd::{LANES, Lanes};
 
@@ -50,7 +52,12 @@ enum Order {
 #[derive(Clone, Debug, PartialEq)]
 enum Condition {
     /// The violation is counted in units of `scale`.
-    Compare { order: Order, left: Value, right: Value, scale: f64 },
+    Compare {
+        order: Order,
+        left: Value,
+        right: Value,
+        scale: f64,
+    },
     Both(Box<Condition>, Box<Condition>),
     Either(Box<Condition>, Box<Condition>),
 }
@@ -156,7 +163,11 @@ impl Condition {
                     Order::Differs | Order::Is | Order::IsNot => 1.0,
                 };
                 // NaN is as far from holding as can be, and what does not hold is not 0.
-                if by.is_nan() || l.is_nan() || r.is_nan() { f64::INFINITY } else { by.max(f64::MIN_POSITIVE) }
+                if by.is_nan() || l.is_nan() || r.is_nan() {
+                    f64::INFINITY
+                } else {
+                    by.max(f64::MIN_POSITIVE)
+                }
             }
             Condition::Both(a, b) => a.violation(row) + b.violation(row),
             Condition::Either(a, b) => match a.violation(row) {

@@ -116,7 +116,7 @@ impl Value {
     }
 
     /// How steep it is in a continuous column that it is linear in, the same at all rows; `None` where it is not.
-    fn slope(&self, d: usize) -> Option<f64> {
+    pub(super) fn slope(&self, d: usize) -> Option<f64> {
         match self {
             Value::Column(own) => Some(f64::from(u8::from(*own == d))),
             Value::Constant(_) => Some(0.0),
