@@ -112,7 +112,7 @@ def test_pullbacks_keep_both_spaces() -> None:
         assert space.contains(answer.frame).all()
         assert answer.latents is not None
         assert (answer.latents[..., 0] < answer.latents[..., 1]).all()
-    with pytest.raises(sd.SamplingError, match='Decoded rows must meet "x - x\\*x > 0.3"'):
+    with pytest.raises(sd.SamplingError, match=r'Decoded rows must meet "x - x\*x > 0.3"'):
         sd.ask(question, data.where("x - x*x > 0.3"), draws=5, seed=1, progress=False)
 
 
@@ -124,7 +124,7 @@ def test_g_is_that_of_the_question_alone() -> None:
 
 def test_variational_answers_refuse() -> None:
     space = sd.Space({"p": sd.Continuous(0, 1), "q": sd.Continuous(0, 1)}).where("p < q")
-    with pytest.raises(sd.SpaceError, match="'p < q'.*use ask"):
+    with pytest.raises(sd.SpaceError, match=r"'p < q'.*use ask"):
         sd.variational(sd.near([0.1, 0.5]), space)
 
 
