@@ -56,9 +56,16 @@ impl Stretches<'_> {
         for (lower, upper) in spans(limits, column, &|d| x[d][lane]) {
             self.measure.parts(lower, upper, &mut parts);
         }
+        // Parts ascend, and stretches with them.
+        let (rate, mut stretch) = (-1.0 / self.temperature, 0);
         let logs: Vec<f64> = parts
             .iter()
-            .map(|part| part.log_mass - self.energies[self.of(part.interval)][lane] / self.temperature)
+            .map(|part| {
+                while self.first[stretch + 1] as usize <= part.interval {
+                    stretch += 1;
+                }
+                part.log_mass + rate * self.energies[stretch][lane]
+            })
             .collect();
         let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut total = 0.0;

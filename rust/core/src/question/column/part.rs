@@ -16,9 +16,9 @@ pub(crate) struct Part {
 #[derive(Clone, Debug)]
 enum Left {
     All,
-    Numbers(Piece),
+    Numbers(Box<Piece>),
     Flat(f64, f64),
-    Values(Cell),
+    Values(Box<Cell>),
 }
 
 impl ColumnMeasure {
@@ -54,7 +54,7 @@ impl ColumnMeasure {
                         (false, false) => {
                             let (piece, least) = pieces[interval].within(from, to);
                             let lost = pieces[interval].log_mass() - piece.log_mass() + least;
-                            (Left::Numbers(piece), lost)
+                            (Left::Numbers(Box::new(piece)), lost)
                         }
                     };
                     let lost = if mutant::is(Fault::WeighWhole) { 0.0 } else { lost };
@@ -65,7 +65,7 @@ impl ColumnMeasure {
                 for (interval, cell) in cells.iter().enumerate() {
                     let Some((cell, share)) = cell.within(lower, upper) else { continue };
                     let log_mass = self.log_mass[interval] + share.ln();
-                    out.push(Part { interval, log_mass, left: Left::Values(cell) });
+                    out.push(Part { interval, log_mass, left: Left::Values(Box::new(cell)) });
                 }
             }
         }

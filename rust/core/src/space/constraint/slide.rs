@@ -14,7 +14,7 @@ pub(crate) struct Slide {
     whole: bool,
 }
 
-/// Steps are up to the width of a column long, and down to this power of e.
+/// Steps are up to the width of a column long, most of them, and down to this power of e.
 const SHORTEST: f64 = -5.0;
 
 impl Slide {
@@ -26,7 +26,8 @@ impl Slide {
         let j = (i + 1 + pick(n - 1, rng.uniform())) % n;
         let ((first, slope), (second, other)) = (self.columns[i], self.columns[j]);
         let reach = bounds.width(first).min(bounds.width(second) * (other / slope).abs());
-        let step = math::exp1(SHORTEST * rng.uniform()) * rng.normal();
+        let u = rng.uniform();
+        let step = math::exp1(SHORTEST * u * u) * rng.normal();
         let step = if self.whole { (step * reach.max(1.0)).round() } else { step * reach };
         [(first, step), (second, -step * slope / other)]
     }
