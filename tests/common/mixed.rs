@@ -110,19 +110,19 @@ pub fn mixed_table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u6
     table(model, spec, boundary, steps, vec![], |_, _, _, _| true)
 }
 
-/// The same where `x <= 1/2 + k/8`, and level 1 of the first column asks for `x² <= 9/16` or a number above 2;
+/// The same where `x <= 1/2 + k/8`, and level 1 of the first column asks for `x² <= 9/64` or a number above 2;
 /// infinite where a draw breaks that.
 pub fn constrained_table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64) -> f64 {
     use Step::{Add, AtMost, Column, Constant, Divide, Either, IsNot, Less, Multiply};
     let first = [Column(3), Constant(0.5), Column(2), Constant(8.0), Divide, Add, AtMost];
-    let square = [Column(3), Column(3), Multiply, Constant(0.5625), AtMost];
+    let square = [Column(3), Column(3), Multiply, Constant(0.140_625), AtMost];
     let beyond = [Constant(2.0), Column(2), Less];
     let second =
         [&[Column(0), Constant(1.0), IsNot], &square[..], &[Either], &beyond[..], &[Either]].concat();
     let own = |name: &str, steps: &[Step]| Arc::new(Constraint::new(name.into(), steps, 4).unwrap());
     let constraints = vec![own("first", &first), own("second", &second)];
     table(model, spec, boundary, steps, constraints, |a, _, k, x| {
-        x <= 0.5 + k / 8.0 && (a != 1 || x * x <= 0.5625 || k > 2.0)
+        x <= 0.5 + k / 8.0 && (a != 1 || x * x <= 0.140_625 || k > 2.0)
     })
 }
 

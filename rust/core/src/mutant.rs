@@ -25,7 +25,7 @@ pub enum Fault {
     ForgetConstraint,
     /// Conditional draws from what a constraint leaves of an interval, weighed by the whole of it.
     WeighWhole,
-    /// Steps of two columns against each other that are longer from the lower half of a column.
+    /// Steps of two columns against each other in proportion to where the first one is.
     SkewSlides,
     /// A random walk that proposes the first and last level half as often as others.
     SkewLevels,

@@ -101,8 +101,7 @@ impl RandomWalk {
         let at = ((rng.uniform() * self.slides.len() as f64) as usize).min(self.slides.len() - 1);
         let moves = self.slides[at].draw(bounds, rng);
         let first = moves[0].0;
-        let low = state.x[first][lane] < 0.5 * (bounds.lower(first) + bounds.upper(first));
-        let skew = if mutant::is(Fault::SkewSlides) && low { 3.0 } else { 1.0 };
+        let skew = if mutant::is(Fault::SkewSlides) { state.x[first][lane] } else { 1.0 };
         for (d, step) in moves {
             let x = state.x[d][lane];
             let y = x + skew * step;

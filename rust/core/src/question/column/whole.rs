@@ -41,7 +41,7 @@ impl Cell {
     pub(super) fn within(&self, lower: f64, upper: f64) -> Option<(Self, f64)> {
         let last = self.n as f64 - 1.0;
         let (from, to) = ((lower - self.first).ceil().max(0.0), (upper - self.first).floor().min(last));
-        if !(from <= to) {
+        if from > to || from.is_nan() {
             return None;
         }
         let (from, to) = (from as usize, to as usize);

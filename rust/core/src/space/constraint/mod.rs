@@ -145,7 +145,8 @@ impl Order {
             Order::Less => l < r,
             Order::AtMost => l <= r,
             Order::Equal | Order::Is => l == r,
-            Order::Differs | Order::IsNot => l < r || l > r,
+            // NaN differs from all, and holds nothing.
+            Order::Differs | Order::IsNot => l != r && !l.is_nan() && !r.is_nan(),
         }
     }
 }
