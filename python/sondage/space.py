@@ -82,10 +82,8 @@ class Space:
         decrease_only: Collection[str] = (),
     ) -> None:
         require_columns(columns)
-        up, down = (
-            names_of(increase_only, "increase_only"),
-            names_of(decrease_only, "decrease_only"),
-        )
+        up = names_of(increase_only, "increase_only")
+        down = names_of(decrease_only, "decrease_only")
         require_monotone(columns, up, down)
         object.__setattr__(self, "_items", tuple(columns.items()))
         object.__setattr__(self, "increase_only", frozenset(up))
@@ -273,9 +271,9 @@ class Space:
             If the text cannot be read or does not fit the columns, if no row of the space fulfils
             it, or if only an equality of real numbers would; names the text and its part.
 
-        >>> space = Space({"a": Continuous(0, 9), "job": Categorical(["none", "cook"])})
-        >>> space.where("job == 'none' => a <= 2").contains(pl.DataFrame({"a": 3, "job": "none"}))
-        array([False])
+        >>> space = Space({"a": Continuous(0, 9), "b": Continuous(0, 9)}).where("a <= 2*b + 1")
+        >>> space.contains(np.array([[3.0, 1.0], [4.0, 1.0]]))
+        array([ True, False])
         """
         added = constraint(condition, name)
         require_possible(self, [added])
