@@ -182,3 +182,14 @@ def test_sums_that_are_nearly_fixed_are_sampled() -> None:
     counts = answer.frame.group_by("a", "b", "c").len()
     assert counts.height == 28
     assert counts["len"].min() > 0.75 * answer.frame.height / 28
+
+
+def test_a_chain_does_not_depend_on_threads_or_other_chains() -> None:
+    space = FOUR.where("0.99 <= p + q + r <= 1.01").where("n > 1 => p * q < 0.1")
+    for model in models():
+        question = sd.fixed_label(model, True)
+        few, many = (
+            sd.ask(question, space, draws=50, chains=n, threads=t, seed=1, progress=False)
+            for n, t in ((8, 1), (19, 2))
+        )
+        assert np.array_equal(few.draws, many.draws[:8])
