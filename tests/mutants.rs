@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::mixed::{MixedModel, constrained_table, mixed_table, shares};
+use common::mixed::{MixedModel, constrained_table, mixed_table, mixed_table_from_reference, shares};
 use common::{small_tree_leaves, step_function, truncated_normal};
 use sondage_core::drift::Drift;
 use sondage_core::kernel::Spec;
@@ -70,6 +70,11 @@ fn draw_uniformly_in_spite_of_a_localizer() {
 #[test]
 fn fold_whole_numbers_at_their_bounds() {
     caught(Fault::FoldWhole, || mixed_table(MixedModel::Trees, &WALK, Boundary::Reflect, 40));
+}
+
+#[test]
+fn forget_the_density_of_draws_from_the_base_measure() {
+    caught(Fault::ForgetBase, || mixed_table_from_reference(MixedModel::Trees, &Spec::Independence, 40));
 }
 
 #[test]

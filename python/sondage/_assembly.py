@@ -85,9 +85,13 @@ class Assembly:
         self.ask((admitting(predicate, space) for predicate in predicates), space, first)
 
     def evaluation(
-        self, sampled: Space, decoding: Decoding | None = None, decoded: Space | None = None
+        self,
+        sampled: Space,
+        decoding: Decoding | None = None,
+        decoded: Space | None = None,
+        base: tuple[float, _core.Reference] | None = None,
     ) -> Evaluation:
-        """Return G of rows of a space.
+        """Return G of rows of a space; with a base measure p at a temperature τ, G − τ log p.
 
         With a decoder these are latent rows, the terms are about ``[data columns, latent
         columns]``, and G is +∞ where the data row is outside the space `decoded`. Rows that are
@@ -109,8 +113,9 @@ class Assembly:
             lookups=self._lookups.tables,
             constraints=limits(sampled).conditions,
             decoded_constraints=data,
+            reference=base,
         )
-        return Evaluation(energy, self._outside(energy, decoding), decoding)
+        return Evaluation(energy, self._outside(energy, decoding), decoding, base)
 
     def _outside(self, energy: _core.Energy, decoding: Decoding | None) -> Outputs | None:
         """Return what Python evaluates, in the order in which the core takes it."""

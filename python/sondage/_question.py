@@ -266,7 +266,10 @@ class Question(ABC):
         assembly.add(self.terms, space)
         if temperature is not None:
             assembly.restrict(space)
-        return assembly.evaluation(space)
+        reference = space.reference
+        if reference is None or temperature is None:
+            return assembly.evaluation(space)
+        return assembly.evaluation(space, base=(temperature, reference._core()))
 
     def _everywhere(self, array: NDArray[np.float64]) -> Space:
         """Return a space of the columns of the question's one model, wide enough for the rows."""

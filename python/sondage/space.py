@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -9,8 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from sondage._constraints import admitted, constraint, require_possible
-from sondage._declared import names_of, require_columns, require_known, require_monotone
-from sondage._dtypes import dtype_of, holding, require_exact, usual_dtype
+from sondage._declared import (
+    names_of,
+    require_columns,
+    require_continuous,
+    require_known,
+    require_monotone,
+    require_reference,
+    require_sampleable,
+)
+from sondage._dtypes import dtype_of, holding
 from sondage._reading import read_column
 from sondage.columns import (
     Categorical,
@@ -19,13 +28,12 @@ from sondage.columns import (
     Fixed,
     Integer,
     bounds_of,
-    has_levels,
     inside_column,
     moves,
     require_allowed,
 )
 from sondage.errors import DataError, SpaceError
-from sondage.frames import listed, to_narwhals, to_row
+from sondage.frames import to_narwhals, to_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 
     from sondage._constraints import Constraint
     from sondage.frames import FrameLike, RowLike
+    from sondage.reference import TreeDensity
 
 __all__ = ["Categorical", "Column", "Continuous", "Fixed", "Integer", "Space"]
 
@@ -45,7 +54,8 @@ class Space:
 
     The base measure is Lebesgue on continuous columns, counting on integer and categorical ones
     (MATH section 1); the sampler never leaves the space. Spaces are equal if they hold the same
-    columns and constraints in the same order; the dtypes that `from_frame` remembers are not
+    columns and constraints in the same order, and the same reference; the dtypes that `from_frame`
+    remembers are not
     compared.
 
     Parameters
@@ -53,11 +63,15 @@ class Space:
     columns : mapping from str to Continuous, Integer, Categorical or Fixed
     increase_only, decrease_only : collection of str
         Columns that may only grow or shrink relative to a query row; `around` makes bounds of them.
+    reference : TreeDensity, optional
+        A density of the rows of data, learned by `sondage.reference.chow_liu`: answers then follow
+        p_ref(x) exp(−G(x)/τ). None: the base measure alone.
 
     Raises
     ------
     SpaceError
-        For no columns, a column of another type, or unknown names.
+        For no columns, a column of another type, unknown names, or a reference that was learned
+        from other columns.
 
     >>> space = Space({"age": Continuous(18, 90), "income": Fixed(1000.0)})
     >>> space.columns
@@ -71,6 +85,8 @@ class Space:
     decrease_only: frozenset[str]
     #: What rows fulfil beside kinds and bounds.
     _constraints: tuple[Constraint, ...]
+    #: As it was learned; `reference` is what it says on this space.
+    _learned: TreeDensity | None
     #: Of each column in a frame; None: the usual one of its kind.
     _dtypes: tuple[pl.DataType | None, ...] = field(compare=False)
 
@@ -80,6 +96,7 @@ class Space:
         *,
         increase_only: Collection[str] = (),
         decrease_only: Collection[str] = (),
+        reference: TreeDensity | None = None,
     ) -> None:
         require_columns(columns)
         up = names_of(increase_only, "increase_only")
@@ -89,7 +106,11 @@ class Space:
         object.__setattr__(self, "increase_only", frozenset(up))
         object.__setattr__(self, "decrease_only", frozenset(down))
         object.__setattr__(self, "_constraints", ())
+        object.__setattr__(self, "_learned", reference)
         object.__setattr__(self, "_dtypes", (None,) * len(columns))
+        if reference is not None:
+            require_reference(reference)
+            reference.on(self)
 
     @classmethod
     def from_frame(
@@ -103,7 +124,7 @@ class Space:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         increase_only: Collection[str] = (),
         decrease_only: Collection[str] = (),
-        reference: object = None,
+        reference: TreeDensity | None = None,
         missing: str = "forbid",
         names: Sequence[str] | None = None,
     ) -> Space:
@@ -125,8 +146,8 @@ class Space:
             Ranges instead of the smallest and largest value in the frame.
         increase_only, decrease_only : collection of str
             See `Space`.
-        reference : None
-            The base measure; None is the uniform one, and there is no other yet.
+        reference : TreeDensity, optional
+            See `Space`.
         missing : {"forbid"}
             What to do with missing values; they can only be refused yet.
         names : sequence of str, optional
@@ -144,9 +165,6 @@ class Space:
         """
         if names is not None and not isinstance(frame, np.ndarray):
             raise SpaceError("names is for numpy arrays; a frame brings its own")
-        if reference is not None:
-            kind = type(reference).__name__
-            raise SpaceError(f"reference= is not available yet; leave it out (given: {kind})")
         if missing != "forbid":
             raise SpaceError(f"missing={missing!r} is not available yet; it must be 'forbid'")
         table = to_narwhals(frame, names)
@@ -172,7 +190,12 @@ class Space:
                 )
             except (SpaceError, DataError) as error:
                 raise type(error)(f"column {name!r}: {error}") from None
-        space = cls(columns, increase_only=increase_only, decrease_only=decrease_only)
+        space = cls(
+            columns,
+            increase_only=increase_only,
+            decrease_only=decrease_only,
+            reference=reference,
+        )
         return space._typed([dtype_of(table.get_column(name)) for name in table.columns])
 
     @property
@@ -189,6 +212,15 @@ class Space:
     def free(self) -> list[str]:
         """Names of the columns that are not fixed, in order."""
         return [name for name, column in self._items if not isinstance(column, Fixed)]
+
+    @property
+    def reference(self) -> TreeDensity | None:
+        """Density of the rows of data that answers start from, positive all over this space.
+
+        What is fixed is conditioned on, and bounds cut it off (`TreeDensity.on`). None: there is
+        none, and answers are uniform where the question is flat.
+        """
+        return None if self._learned is None else self._learned.on(self)
 
     def fix(self, values: Mapping[str, object]) -> Space:
         """Return this space with columns fixed at the given values.
@@ -207,6 +239,7 @@ class Space:
             columns,
             increase_only=self.increase_only - values.keys(),
             decrease_only=self.decrease_only - values.keys(),
+            reference=self._learned,
         )._typed(self._dtypes, self._constraints)
 
     def around(self, row: RowLike) -> Space:
@@ -246,7 +279,8 @@ class Space:
                 columns[name] = Fixed(value) if lower == upper else type(column)(lower, upper)  # type: ignore[arg-type]
             else:
                 columns[name] = Fixed(values[name])
-        return Space(columns)._typed(self._dtypes, self._constraints)
+        space = Space(columns, reference=self._learned)
+        return space._typed(self._dtypes, self._constraints)
 
     def where(
         self, condition: str | Callable[[pl.DataFrame], Any], *, name: str | None = None
@@ -313,26 +347,7 @@ class Space:
             Names the first column that cannot and says what to do, or the first constraint that
             no row of the space can meet.
         """
-        for name, column in self._items:
-            if isinstance(column, Fixed) and column.at_query:
-                raise SpaceError(
-                    f"column {name!r} is fixed at the query's value and there is no query yet; "
-                    "call space.around(row) or space.fix({...})"
-                )
-            try:
-                usual_dtype(column)
-                require_exact(column)
-            except SpaceError as error:
-                raise SpaceError(f"column {name!r} cannot be sampled: {error}") from None
-        for names, argument in (
-            (self.increase_only, "increase_only"),
-            (self.decrease_only, "decrease_only"),
-        ):
-            if names:
-                raise SpaceError(
-                    f"column {listed(sorted(names))} is {argument} relative to a query row; "
-                    "call space.around(row) first"
-                )
+        require_sampleable(self)
         require_possible(self, self._constraints)
 
     def _lower_upper(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -348,12 +363,7 @@ class Space:
     def _require_continuous(self, what: str) -> None:
         """Refuse columns other than continuous ones and fixed numbers; `what` cannot have them."""
         self.sampleable()
-        for name, column in self._items:
-            if isinstance(column, Integer) or has_levels(column):
-                raise SpaceError(
-                    f"column {name!r} is {column!r}; {what} needs continuous columns and fixed "
-                    "numbers: declare it Continuous, fix it at a number, or leave it out"
-                )
+        require_continuous(self, what)
 
     def _typed(
         self,
@@ -361,9 +371,7 @@ class Space:
         constraints: tuple[Constraint, ...] | None = None,
     ) -> Space:
         """Return this space with dtypes, where they fit its columns, and with constraints."""
-        typed = Space(
-            dict(self._items), increase_only=self.increase_only, decrease_only=self.decrease_only
-        )
+        typed = copy(self)
         found = (holding(kind, own) for (_, kind), own in zip(self._items, dtypes, strict=True))
         object.__setattr__(typed, "_dtypes", tuple(found))
         own = self._constraints if constraints is None else constraints
@@ -379,5 +387,7 @@ class Space:
             )
             if names
         )
+        if self._learned is not None:
+            extra += f", reference={self._learned!r}"
         conditions = "".join(f".{own!r}" for own in self._constraints)
         return f"Space({dict(self._items)!r}{extra}){conditions}"

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Spec, Target};
 use crate::question::Energy;
 use crate::simd::LANES;
-use crate::space::Boundary;
+use crate::space::{Base, Boundary};
 use block::Block;
 
 pub use later::Asked;
@@ -114,8 +114,8 @@ impl Run {
             Vec::new()
         };
         let target = Target {
-            reference: energy.reference(),
             constraints: energy.constraints().to_vec(),
+            base: Base::new(energy.bounds().clone(), energy.reference()),
             temperature: settings.temperature,
             boundary: settings.boundary,
             measures,

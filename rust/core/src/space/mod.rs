@@ -1,11 +1,13 @@
 //! Where an answer may lie: kinds and bounds of the columns, and what happens to a proposal beyond them.
 
+mod base;
 mod boundary;
 mod constraint;
 mod folded;
 mod lookup;
 mod reference;
 
+pub use base::Base;
 pub use boundary::{Boundary, fold};
 pub use constraint::{Constraint, Step};
 pub(crate) use constraint::{Slide, Spans, hold, overlap};
