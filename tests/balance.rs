@@ -32,6 +32,7 @@ fn question() -> Energy {
 fn target(energy: &Energy, boundary: Boundary) -> Target {
     Target {
         bounds: energy.bounds().clone(),
+        constraints: energy.constraints().to_vec(),
         base: Base::new(energy.bounds().clone(), energy.reference()),
         temperature: TEMPERATURE,
         boundary,

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::mixed::{MixedModel, mixed_table, mixed_table_from_reference};
+use common::mixed::{MixedModel, constrained_table, mixed_table, mixed_table_from_reference, shares};
 use common::{small_tree_leaves, step_function, truncated_normal};
 use sondage_core::drift::Drift;
 use sondage_core::kernel::Spec;
@@ -92,4 +92,23 @@ fn draw_whole_numbers_uniformly_in_spite_of_a_localizer() {
     caught(Fault::UniformInside, || {
         mixed_table(MixedModel::Trees, &Spec::Conditional, Boundary::Reflect, 12)
     });
+}
+
+#[test]
+fn draw_again_without_the_constraint() {
+    caught(Fault::ForgetConstraint, || {
+        constrained_table(MixedModel::Trees, &Spec::Conditional, Boundary::Reflect, 6)
+    });
+}
+
+#[test]
+fn weigh_all_of_an_interval_that_is_cut() {
+    caught(Fault::WeighWhole, || {
+        constrained_table(MixedModel::Trees, &Spec::Conditional, Boundary::Reflect, 12)
+    });
+}
+
+#[test]
+fn slide_further_from_one_side() {
+    caught(Fault::SkewSlides, || shares(&WALK, 600));
 }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from sondage import _core
+from sondage._constraints import limits
+from sondage._constraints._asked import admitting
 from sondage._decoding import DecodedOutputs
 from sondage._evaluation import Evaluation
 from sondage._lookups import Lookups
@@ -77,6 +79,11 @@ class Assembly:
         for weight, outputs, loss in losses:
             self._terms.append((weight, self._nodes(outputs, space, first), loss))
 
+    def restrict(self, space: Space, first: int = 0) -> None:
+        """Keep to the rows that the functions among a space's constraints admit."""
+        predicates = limits(space).predicates
+        self.ask((admitting(predicate, space) for predicate in predicates), space, first)
+
     def evaluation(
         self,
         sampled: Space,
@@ -87,9 +94,11 @@ class Assembly:
         """Return G of rows of a space; with a base measure p at a temperature τ, G − τ log p.
 
         With a decoder these are latent rows, the terms are about ``[data columns, latent
-        columns]``, and G is +∞ where the data row is outside the space `decoded`.
+        columns]``, and G is +∞ where the data row is outside the space `decoded`. Rows that are
+        sampled meet the conditions of their space.
         """
         lower, upper = sampled._lower_upper()
+        data = [] if decoded is None else limits(decoded).conditions
         energy = _core.Energy(
             lower=lower,
             upper=upper,
@@ -102,6 +111,8 @@ class Assembly:
             means=self._means,
             kinds=sampled._kinds(),
             lookups=self._lookups.tables,
+            constraints=limits(sampled).conditions,
+            decoded_constraints=data,
             reference=base,
         )
         return Evaluation(energy, self._outside(energy, decoding), decoding, base)

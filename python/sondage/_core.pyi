@@ -164,6 +164,14 @@ class Reference:
     def log_density(self, rows: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
 @final
+class Constraint:
+    def __new__(cls, name: str, steps: list[tuple[str, float]], n: int) -> Self: ...
+    def violation(self, rows: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def on(
+        self, lower: NDArray[np.float64], upper: NDArray[np.float64], kinds: NDArray[np.uint8]
+    ) -> tuple[bool, bool]: ...
+
+@final
 class Energy:
     def __new__(
         cls,
@@ -182,6 +190,8 @@ class Energy:
         kinds: NDArray[np.uint8] | None = None,
         lookups: list[tuple[int, float, NDArray[np.float64]]] = ...,
         reference: tuple[float, Reference] | None = None,
+        constraints: list[Constraint] = ...,
+        decoded_constraints: list[Constraint] = ...,
     ) -> Self: ...
     def evaluate(
         self, rows: NDArray[np.float64], outputs: NDArray[np.float64] | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sondage._encoding import as_given
+from sondage._constraints._draws import given
 from sondage.errors import ModelError, SamplingError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Drawn:
         """
         decoding = evaluation.decoding
         if decoding is None:
-            return replace(self, draws=as_given(self.draws, space))
+            return replace(self, draws=given(self.draws, space))
         latents, sampled = result["draws"], result["energies"]
         flat = latents.reshape(-1, latents.shape[-1])
         try:
@@ -73,7 +73,7 @@ class Drawn:
         except ModelError as error:
             raise SamplingError(str(error)) from (error.__cause__ or error)
         return Drawn(
-            as_given(data.reshape(*latents.shape[:2], data.shape[1]), space),
+            given(data.reshape(*latents.shape[:2], data.shape[1]), space),
             # What was sampled is G - τ log|det ∂φ|.
             sampled + temperature * decoding.volume(flat).reshape(sampled.shape),
             np.zeros(sampled.shape, dtype=np.bool_),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluation", "advance_by_asking"]
 
+#: How the names of constraints that are functions begin.
+CONSTRAINT = "the constraint "
 _UPDATE_SECONDS = 0.05
 _BATCH = 4096
 
@@ -110,5 +112,10 @@ def advance_by_asking(
                     run.tell_gradient(vjp(cotangents))
             except ModelError as error:
                 raise SamplingError(str(error)) from (error.__cause__ or error)
+            except SamplingError as error:
+                functions = [name for name in outside.names if name.startswith(CONSTRAINT)]
+                if not functions:
+                    raise
+                raise SamplingError(f"{error}; {' and '.join(functions)} must hold too") from None
         bar.update(total)
         return "complete"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from sondage._core import Graph
 from sondage.errors import ModelError, SondageError
 
 if TYPE_CHECKING:
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sondage._core import Graph
     from sondage.models._adapter import Vjp
 
-__all__ = ["Outputs", "Placed", "Probe", "Probes", "failed", "plan"]
+__all__ = ["NODE", "Outputs", "Placed", "Probe", "Probes", "failed", "placed", "plan"]
 
 _Floats: TypeAlias = "NDArray[np.float64]"
+
+#: The one node beside the row in the graph of what Python evaluates alone.
+NODE = 1
 
 
 class Function(Protocol):
@@ -101,6 +104,12 @@ class Placed:
     graph: Graph
     columns: NDArray[np.int64]
     probes: dict[int, Probe] = field(default_factory=dict)
+
+
+def placed(probe: Probe, columns: NDArray[np.int64]) -> Placed:
+    """Return the graph of a function that Python evaluates, on these columns of the row."""
+    operations = [("row",), ("foreign", probe.function.width, probe.function.differentiable)]
+    return Placed(Graph(len(columns), operations), columns, {NODE: probe})
 
 
 @dataclass(frozen=True, slots=True)

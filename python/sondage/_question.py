@@ -264,6 +264,8 @@ class Question(ABC):
         space.sampleable()
         assembly = Assembly(len(space.columns))
         assembly.add(self.terms, space)
+        if temperature is not None:
+            assembly.restrict(space)
         reference = space.reference
         if reference is None or temperature is None:
             return assembly.evaluation(space)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sondage._constraints._draws import first_broken
 from sondage._encoding import encode
 from sondage.columns import Integer
-from sondage.errors import DataError, ModelError, SamplingError
+from sondage.errors import DataError, ModelError, SamplingError, SpaceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +54,13 @@ def start_rows(
                 f"row {row} of start lies outside the space: column {name!r} is {values[row]} and "
                 "must be a whole number"
             )
+    try:
+        bad = first_broken(space, rows)
+    except SpaceError as error:
+        raise SamplingError(f"start cannot be used: {error}") from (error.__cause__ or error)
+    if bad is not None:
+        row, constraint = bad
+        raise SamplingError(f"row {row} of start breaks the constraint {constraint!r}")
     try:
         finite = np.isfinite(evaluation(rows))
     except ModelError as error:

@@ -36,6 +36,9 @@ DRIFTS = ("gradient", "closed_form")
 class RandomWalk:
     """Gaussian random-walk Metropolis on all free columns at once (MATH 3.2).
 
+    Where conditions of the space (`Space.where`) tie columns together, half of the steps move two
+    columns so that a linear expression of a condition keeps its value.
+
     Parameters
     ----------
     scale : float, optional
@@ -146,7 +149,8 @@ class Conditional:
     """Exact draws of one column given the others, each free column once a step (MATH 3.5).
 
     For questions about trees, whose energy is a step function of each column: no step size and no
-    rejection.
+    rejection. Conditions of the space that are not linear in a continuous column cost repeated
+    draws (MATH 5).
     """
 
     def _core(self) -> core.Kernel:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from sondage._constraints import from_json as constraint_from_json
 from sondage._encoding import encode
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError
@@ -234,6 +235,7 @@ def _space_to_json(space: Space) -> dict[str, object]:
         "columns": [_column_to_json(name, kind) for name, kind in space.kinds.items()],
         "increase_only": sorted(space.increase_only),
         "decrease_only": sorted(space.decrease_only),
+        "constraints": [own.to_json() for own in space._constraints],
         "reference": None if space._learned is None else to_json(space._learned),
     }
 
@@ -252,13 +254,15 @@ def _column_to_json(name: str, kind: Column) -> dict[str, object]:
 
 def _space_from_json(data: Mapping[str, object]) -> Space:
     columns = [_object(entry) for entry in _list(data["columns"])]
+    constraints = [constraint_from_json(_object(own)) for own in _list(data.get("constraints", []))]
     learned = data.get("reference")
-    return Space(
+    space = Space(
         {str(entry["name"]): _column_from_json(entry) for entry in columns},
         increase_only=[str(name) for name in _list(data["increase_only"])],
         decrease_only=[str(name) for name in _list(data["decrease_only"])],
         reference=None if learned is None else from_json(_object(learned)),
     )
+    return space._typed(space._dtypes, tuple(constraints))
 
 
 def _column_from_json(entry: Mapping[str, object]) -> Column:

@@ -186,6 +186,9 @@ class Pullback(Question):
         if temperature is not None and decoding.log_det is not None:
             volume = ((_Volume(decoding), decoding.log_det),)
             assembly.ask([(-temperature, volume, Loss.value())], latent, n_data)
+        if temperature is not None:
+            assembly.restrict(space)
+            assembly.restrict(latent, n_data)
         return assembly.evaluation(latent, decoding=decoding, decoded=space)
 
     def _parts(

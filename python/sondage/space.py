@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from sondage._dtypes import dtype_of, holding, require_exact, usual_dtype
+from sondage._constraints import admitted, constraint, require_possible
+from sondage._declared import (
+    names_of,
+    require_columns,
+    require_continuous,
+    require_known,
+    require_monotone,
+    require_reference,
+    require_sampleable,
+)
+from sondage._dtypes import dtype_of, holding
 from sondage._reading import read_column
 from sondage.columns import (
     Categorical,
@@ -19,18 +28,20 @@ from sondage.columns import (
     Fixed,
     Integer,
     bounds_of,
-    has_levels,
     inside_column,
     moves,
     require_allowed,
 )
 from sondage.errors import DataError, SpaceError
-from sondage.frames import listed, to_narwhals, to_row
+from sondage.frames import to_narwhals, to_row
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
     import polars as pl
     from numpy.typing import NDArray
 
+    from sondage._constraints import Constraint
     from sondage.frames import FrameLike, RowLike
     from sondage.reference import TreeDensity
 
@@ -43,7 +54,8 @@ class Space:
 
     The base measure is Lebesgue on continuous columns, counting on integer and categorical ones
     (MATH section 1); the sampler never leaves the space. Spaces are equal if they hold the same
-    columns in the same order and the same reference; the dtypes that `from_frame` remembers are not
+    columns and constraints in the same order, and the same reference; the dtypes that `from_frame`
+    remembers are not
     compared.
 
     Parameters
@@ -71,6 +83,8 @@ class Space:
     _items: tuple[tuple[str, Column], ...]
     increase_only: frozenset[str]
     decrease_only: frozenset[str]
+    #: What rows fulfil beside kinds and bounds.
+    _constraints: tuple[Constraint, ...]
     #: As it was learned; `reference` is what it says on this space.
     _learned: TreeDensity | None
     #: Of each column in a frame; None: the usual one of its kind.
@@ -84,44 +98,18 @@ class Space:
         decrease_only: Collection[str] = (),
         reference: TreeDensity | None = None,
     ) -> None:
-        if not isinstance(columns, Mapping):
-            raise SpaceError(
-                f"columns must be a mapping from name to kind, not {type(columns).__name__}; "
-                "Space.from_frame reads one off data"
-            )
-        if not columns:
-            raise SpaceError("a space needs at least one column")
-        for name, column in columns.items():
-            if not isinstance(name, str):
-                raise SpaceError(f"column name {name!r} must be a string")
-            if not name:
-                raise SpaceError("a column name must not be empty")
-            if not isinstance(column, Continuous | Integer | Categorical | Fixed):
-                raise SpaceError(
-                    f"column {name!r} is {column!r}; it must be Continuous, Integer, Categorical "
-                    "or Fixed"
-                )
-        up, down = _names(increase_only, "increase_only"), _names(decrease_only, "decrease_only")
-        for argument, names in (("increase_only", up), ("decrease_only", down)):
-            _require_known(argument, names, list(columns))
-            for name in names:
-                if not isinstance(columns[name], Continuous | Integer):
-                    raise SpaceError(
-                        f"{argument} names {name!r}, which is {columns[name]!r}; only continuous "
-                        "and integer columns can grow or shrink"
-                    )
-        both = [name for name in up if name in down]
-        if both:
-            raise SpaceError(
-                f"column {listed(both)} is both increase_only and decrease_only; put it in fixed"
-            )
+        require_columns(columns)
+        up = names_of(increase_only, "increase_only")
+        down = names_of(decrease_only, "decrease_only")
+        require_monotone(columns, up, down)
         object.__setattr__(self, "_items", tuple(columns.items()))
         object.__setattr__(self, "increase_only", frozenset(up))
         object.__setattr__(self, "decrease_only", frozenset(down))
+        object.__setattr__(self, "_constraints", ())
         object.__setattr__(self, "_learned", reference)
         object.__setattr__(self, "_dtypes", (None,) * len(columns))
         if reference is not None:
-            _require_reference(reference)
+            require_reference(reference)
             reference.on(self)
 
     @classmethod
@@ -184,13 +172,13 @@ class Space:
             raise DataError("the frame has no rows; a space is read off at least one")
         bounds = {} if bounds is None else bounds
         kinds = {
-            "continuous": _names(continuous, "continuous"),
-            "integer": _names(integer, "integer"),
-            "categorical": _names(categorical, "categorical"),
-            "fixed": _names(fixed, "fixed"),
+            "continuous": names_of(continuous, "continuous"),
+            "integer": names_of(integer, "integer"),
+            "categorical": names_of(categorical, "categorical"),
+            "fixed": names_of(fixed, "fixed"),
         }
         for argument, group in {**kinds, "bounds": list(bounds)}.items():
-            _require_known(argument, group, table.columns)
+            require_known(argument, group, table.columns)
         columns: dict[str, Column] = {}
         for name in table.columns:
             said = [kind for kind, group in kinds.items() if name in group]
@@ -242,7 +230,7 @@ class Space:
         SpaceError
             For an unknown column, or a value that the column does not allow.
         """
-        _require_known("fix", list(values), self.columns)
+        require_known("fix", list(values), self.columns)
         columns = dict(self._items)
         for name, value in values.items():
             require_allowed(name, columns[name], value)
@@ -252,7 +240,7 @@ class Space:
             increase_only=self.increase_only - values.keys(),
             decrease_only=self.decrease_only - values.keys(),
             reference=self._learned,
-        )._typed(self._dtypes)
+        )._typed(self._dtypes, self._constraints)
 
     def around(self, row: RowLike) -> Space:
         """Return the space of a query row.
@@ -291,10 +279,42 @@ class Space:
                 columns[name] = Fixed(value) if lower == upper else type(column)(lower, upper)  # type: ignore[arg-type]
             else:
                 columns[name] = Fixed(values[name])
-        return Space(columns, reference=self._learned)._typed(self._dtypes)
+        space = Space(columns, reference=self._learned)
+        return space._typed(self._dtypes, self._constraints)
+
+    def where(
+        self, condition: str | Callable[[pl.DataFrame], Any], *, name: str | None = None
+    ) -> Space:
+        """Return the rows of this space that fulfil a condition as well; it holds exactly.
+
+        Parameters
+        ----------
+        condition : str or callable
+            A text such as ``"a <= 2*b + 1"``: columns by name (in backticks where that is no
+            identifier), numbers, strings, ``+ - * /``, ``abs``, ``min``, ``max``, comparisons and
+            chains of them, ``in [...]``, ``not``, ``and``, ``or`` and, weakest of all,
+            ``=>``, "implies". Categories are compared with ``==``, ``!=`` and ``in``, against their
+            levels. Or a function from a polars frame, of the columns of the space in the user's
+            dtypes, to a boolean for each row: it is called in each step, and not saved.
+        name : str, optional
+            How errors call a function; default: its own name.
+
+        Raises
+        ------
+        SpaceError
+            If the text cannot be read or does not fit the columns, if no row of the space fulfils
+            it, or if only an equality of real numbers would; names the text and its part.
+
+        >>> space = Space({"a": Continuous(0, 9), "b": Continuous(0, 9)}).where("a <= 2*b + 1")
+        >>> space.contains(np.array([[3.0, 1.0], [4.0, 1.0]]))
+        array([ True, False])
+        """
+        added = constraint(condition, name)
+        require_possible(self, [added])
+        return self._typed(self._dtypes, (*self._constraints, added))
 
     def contains(self, frame: FrameLike) -> NDArray[np.bool_]:
-        """Say for each row whether it lies in the space, bounds included.
+        """Say for each row whether it lies in the space: kinds, bounds and constraints.
 
         Columns that are not the space's are ignored; a missing or NaN value is outside.
 
@@ -306,6 +326,8 @@ class Space:
         ------
         DataError
             If the frame lacks a column of the space.
+        SpaceError
+            If a function that was given to `where` fails, or was not saved with the space.
 
         >>> Space({"x": Continuous(0, 1)}).contains(np.array([[0.5], [2.0]]))
         array([ True, False])
@@ -314,36 +336,19 @@ class Space:
         inside = np.ones(len(table), dtype=np.bool_)
         for name, column in self._items:
             inside &= inside_column(table.get_column(name), column)
-        return inside
+        return admitted(self, table, inside) if self._constraints else inside
 
     def sampleable(self) -> None:
-        """Check that every column can be sampled as it is.
+        """Check that the space can be sampled as it is.
 
         Raises
         ------
         SpaceError
-            Names the first column that cannot and says what to do.
+            Names the first column that cannot and says what to do, or the first constraint that
+            no row of the space can meet.
         """
-        for name, column in self._items:
-            if isinstance(column, Fixed) and column.at_query:
-                raise SpaceError(
-                    f"column {name!r} is fixed at the query's value and there is no query yet; "
-                    "call space.around(row) or space.fix({...})"
-                )
-            try:
-                usual_dtype(column)
-                require_exact(column)
-            except SpaceError as error:
-                raise SpaceError(f"column {name!r} cannot be sampled: {error}") from None
-        for names, argument in (
-            (self.increase_only, "increase_only"),
-            (self.decrease_only, "decrease_only"),
-        ):
-            if names:
-                raise SpaceError(
-                    f"column {listed(sorted(names))} is {argument} relative to a query row; "
-                    "call space.around(row) first"
-                )
+        require_sampleable(self)
+        require_possible(self, self._constraints)
 
     def _lower_upper(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Bounds of sampled rows in column order; see `sondage._encoding`."""
@@ -358,23 +363,19 @@ class Space:
     def _require_continuous(self, what: str) -> None:
         """Refuse columns other than continuous ones and fixed numbers; `what` cannot have them."""
         self.sampleable()
-        if self._learned is not None:
-            raise SpaceError(
-                f"the space has a reference, and {what} knows the uniform base measure alone; "
-                "leave reference= out"
-            )
-        for name, column in self._items:
-            if isinstance(column, Integer) or has_levels(column):
-                raise SpaceError(
-                    f"column {name!r} is {column!r}; {what} needs continuous columns and fixed "
-                    "numbers: declare it Continuous, fix it at a number, or leave it out"
-                )
+        require_continuous(self, what)
 
-    def _typed(self, dtypes: Sequence[pl.DataType | None]) -> Space:
-        """Return this space with dtypes for its columns; those that do not fit are left out."""
+    def _typed(
+        self,
+        dtypes: Sequence[pl.DataType | None],
+        constraints: tuple[Constraint, ...] | None = None,
+    ) -> Space:
+        """Return this space with dtypes, where they fit its columns, and with constraints."""
         typed = copy(self)
         found = (holding(kind, own) for (_, kind), own in zip(self._items, dtypes, strict=True))
         object.__setattr__(typed, "_dtypes", tuple(found))
+        own = self._constraints if constraints is None else constraints
+        object.__setattr__(typed, "_constraints", own)
         return typed
 
     def __repr__(self) -> str:
@@ -388,28 +389,5 @@ class Space:
         )
         if self._learned is not None:
             extra += f", reference={self._learned!r}"
-        return f"Space({dict(self._items)!r}{extra})"
-
-
-def _require_reference(reference: object) -> None:
-    from sondage.reference import TreeDensity  # it reads spaces
-
-    if not isinstance(reference, TreeDensity):
-        raise SpaceError(
-            f"reference={reference!r} must be a density that sondage.reference.chow_liu has "
-            "learned, or None"
-        )
-
-
-def _names(group: Collection[str], argument: str) -> list[str]:
-    if isinstance(group, str):
-        raise SpaceError(f"{argument}={group!r} must be a list of names; write [{group!r}]")
-    return list(group)
-
-
-def _require_known(argument: str, names: Sequence[str], columns: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in columns]
-    if unknown:
-        raise SpaceError(
-            f"{argument} names unknown column {listed(unknown)}; the columns are {listed(columns)}"
-        )
+        conditions = "".join(f".{own!r}" for own in self._constraints)
+        return f"Space({dict(self._items)!r}{extra}){conditions}"

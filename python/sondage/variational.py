@@ -120,6 +120,10 @@ def variational(
     sampled = question._sampled(space)
     if not sampled.free:
         raise SpaceError(f"every column of the space is fixed ({sampled!r}); nothing can be fitted")
+    for own in (*space._constraints, *sampled._constraints):
+        raise SpaceError(
+            f"the space has the constraint {own.name!r}, which no Gaussian law keeps: use ask"
+        )
     target = _Target.of(question, space, temperature)
     _require_smooth(question, target.evaluation)
 

@@ -7,9 +7,9 @@ use sondage_core::kernel::Spec;
 use sondage_core::model::graph::{Activation, Feature, Matrix, Op};
 use sondage_core::model::{Graph, TreeEnsemble, TreeParts};
 use sondage_core::question::{Energy, Localizer, Loss, Parts, Term};
-use sondage_core::space::{Boundary, Bounds, Kind, Lookup, Reference};
+use sondage_core::space::{Boundary, Bounds, Constraint, Kind, Lookup, Reference, Step};
 
-use super::{chi_square, rows, sample, settings};
+use super::{chi_square, kolmogorov, rows, sample, settings};
 
 /// What [`mixed_table`] asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +107,28 @@ impl MixedModel {
 /// A question on three levels, two levels, five whole numbers and the unit interval, near a row: the χ² score of
 /// the counts in the whole table, with the interval in four bins, whose masses are integrated.
 pub fn mixed_table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64) -> f64 {
-    table(model, spec, boundary, steps, false)
+    table(model, spec, boundary, steps, false, vec![], |_, _, _, _| true)
+}
+
+/// The same where `x <= 1/2 + k/8`, and level 1 of the first column asks for `x² <= 9/64` or a number above 2;
+/// infinite where a draw breaks that.
+pub fn constrained_table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64) -> f64 {
+    use Step::{Add, AtMost, Column, Constant, Divide, Either, IsNot, Less, Multiply};
+    let first = [Column(3), Constant(0.5), Column(2), Constant(8.0), Divide, Add, AtMost];
+    let square = [Column(3), Column(3), Multiply, Constant(0.140_625), AtMost];
+    let beyond = [Constant(2.0), Column(2), Less];
+    let second =
+        [&[Column(0), Constant(1.0), IsNot], &square[..], &[Either], &beyond[..], &[Either]].concat();
+    let own = |name: &str, steps: &[Step]| Arc::new(Constraint::new(name.into(), steps, 4).unwrap());
+    let constraints = vec![own("first", &first), own("second", &second)];
+    table(model, spec, boundary, steps, false, constraints, |a, _, k, x| {
+        x <= 0.5 + k / 8.0 && (a != 1 || x * x <= 0.140_625 || k > 2.0)
+    })
 }
 
 /// The same, from a base measure that is a tree of tables.
 pub fn mixed_table_from_reference(model: MixedModel, spec: &Spec, steps: u64) -> f64 {
-    table(model, spec, Boundary::Reflect, steps, true)
+    table(model, spec, Boundary::Reflect, steps, true, vec![], |_, _, _, _| true)
 }
 
 /// Probabilities of a reference: of whole numbers up to 0 and above, of column 0 given these, of the halves of
@@ -146,7 +162,16 @@ fn base(a: usize, b: usize, k: f64, x: f64) -> f64 {
     numbers * GIVEN_NUMBER[number][a] * GIVEN_LEVEL[a][half] / 0.5 * ALONE[b]
 }
 
-fn table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64, from_reference: bool) -> f64 {
+#[allow(clippy::too_many_arguments)]
+fn table(
+    model: MixedModel,
+    spec: &Spec,
+    boundary: Boundary,
+    steps: u64,
+    from_reference: bool,
+    constraints: Vec<Arc<Constraint>>,
+    admits: fn(usize, usize, f64, f64) -> bool,
+) -> f64 {
     const TAU: f64 = 0.4;
     const FINE: usize = 512;
     let bounds = Bounds::new(vec![0.0, 0.0, -1.0, 0.0], vec![2.0, 1.0, 3.0, 1.0]).unwrap();
@@ -159,12 +184,16 @@ fn table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64, from_re
         columns: vec![vec![4, 1, 2, 3]],
         terms: vec![Term::new(0.8, 0, node, Loss::Value)],
         localizers: vec![near],
+        constraints,
         reference: from_reference.then(|| (TAU, Arc::new(reference()))),
         ..Parts::on(bounds)
     })
     .unwrap();
     assert_eq!(energy.stepwise(), model == MixedModel::Trees);
     let weight = |a: usize, b: usize, k: f64, x: f64| {
+        if !admits(a, b, k, x) {
+            return 0.0;
+        }
         let differs = |is: usize, of: usize| f64::from(u8::from(is != of));
         let near = differs(a, 2) + 2.0 * differs(b, 0) + 0.5 * (k - 2.0).abs() + 1.5 * (x - 0.25).abs();
         let base = if from_reference { base(a, b, k, x) } else { 1.0 };
@@ -203,8 +232,28 @@ fn table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64, from_re
     let sample = sample(energy, spec, s);
     let mut counts = vec![0.0; masses.len()];
     for row in sample.draws.chunks_exact(4) {
+        if !admits(row[0] as usize, row[1] as usize, row[2], row[3]) {
+            return f64::INFINITY;
+        }
         let bin = ((row[3] * 4.0) as usize).min(3);
         counts[row[0] as usize * 40 + row[1] as usize * 20 + (row[2] + 1.0) as usize * 4 + bin] += 1.0;
     }
+    let (counts, masses): (Vec<f64>, Vec<f64>) =
+        counts.into_iter().zip(masses).filter(|&(_, mass)| mass > 0.0).unzip();
     chi_square(&counts, &masses)
+}
+
+/// `|x + y + z − 1| <= 0.001` in the unit cube, from one row: the largest Kolmogorov score of the columns, whose
+/// distribution functions are `1 − (1 − t)²` but for some thousandths.
+pub fn shares(spec: &Spec, steps: u64) -> f64 {
+    use Step::{Abs, Add, AtMost, Column, Constant, Subtract};
+    let sum =
+        [Column(0), Column(1), Add, Column(2), Add, Constant(1.0), Subtract, Abs, Constant(0.001), AtMost];
+    let bounds = Bounds::new(vec![0.0; 3], vec![1.0; 3]).unwrap();
+    let constraints = vec![Arc::new(Constraint::new("shares".into(), &sum, 3).unwrap())];
+    let energy = Energy::new(Parts { constraints, ..Parts::on(bounds) }).unwrap();
+    let start = [0.2, 0.3, 0.5].repeat(20_000);
+    let sample = sample(energy, spec, settings(start, 3, steps, 15));
+    let column = |d: usize| sample.draws.iter().skip(d).step_by(3).copied().collect();
+    (0..3).map(|d| kolmogorov(column(d), |t| 1.0 - (1.0 - t).powi(2))).fold(0.0, f64::max)
 }

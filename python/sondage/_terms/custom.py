@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from sondage._core import Graph, Loss
-from sondage._probes import Placed, Probe
+from sondage._core import Loss
+from sondage._probes import NODE, Placed, Probe, placed
 from sondage._question import Asked, Term
 from sondage._terms.words import averaged, weighted
 from sondage.errors import QuestionError
@@ -29,9 +29,6 @@ __all__ = ["Custom", "OutputLoss"]
 
 _Floats: TypeAlias = "NDArray[np.float64]"
 _Head: TypeAlias = Literal["score", "proba"]
-
-#: The one node beside the row in the graph of such a term.
-_NODE = 1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,11 +51,11 @@ class Custom(Term):
 
     def losses(self) -> list[Asked]:
         """Return its value."""
-        return [(1.0, ((self, _NODE),), Loss.value())]
+        return [(1.0, ((self, NODE),), Loss.value())]
 
     def _place(self, space: Space, first: int, lookups: Lookups) -> Placed:  # noqa: ARG002
         columns = np.arange(first, first + len(space.columns))
-        return _placed(Probe(self.name, _OfRows(self.function, self.slope), columns), columns)
+        return placed(Probe(self.name, _OfRows(self.function, self.slope), columns), columns)
 
     def words(self, weight: float) -> str:
         """Say what the term wants."""
@@ -96,7 +93,7 @@ class OutputLoss(Term):
 
     def losses(self) -> list[Asked]:
         """Return the value of the loss."""
-        return [(1.0, ((self, _NODE),), Loss.value())]
+        return [(1.0, ((self, NODE),), Loss.value())]
 
     def head(self, model: Model) -> _Head:
         """Return which output of a model the loss is about."""
@@ -120,7 +117,7 @@ class OutputLoss(Term):
         )
         loss = _OfOutputs(self.loss, self.slope if self.differentiable else None, pairs)
         every = np.arange(first, first + len(space.columns))
-        return _placed(Probe(self.name, loss, every, tuple(inputs)), every)
+        return placed(Probe(self.name, loss, every, tuple(inputs)), every)
 
     def words(self, weight: float) -> str:
         """Say what the term wants."""
@@ -148,11 +145,6 @@ def called(function: object) -> str:
 
 def _renamed(name: str, function: object) -> str:
     return "" if name == called(function) else f", name={name!r}"
-
-
-def _placed(probe: Probe, columns: NDArray[np.int64]) -> Placed:
-    operations = [("row",), ("foreign", probe.function.width, probe.function.differentiable)]
-    return Placed(Graph(len(columns), operations), columns, {_NODE: probe})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sondage._declared import names_of, require_known
 from sondage._numbers import whole
 from sondage._reading import read_column
 from sondage.columns import Categorical, Fixed
@@ -14,7 +15,6 @@ from sondage.frames import to_narwhals
 from sondage.reference._binning import cut
 from sondage.reference._density import TreeDensity
 from sondage.reference._tree import Counts, edge_gains, pair_counts, smoothed, spanning_tree
-from sondage.space import _names, _require_known
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -121,8 +121,8 @@ def chow_liu(
 def _read_kinds(table: Table, groups: dict[str, Collection[str]]) -> dict[str, Column]:
     said: dict[str, str] = {}
     for kind, group in groups.items():
-        named = _names(group, kind)
-        _require_known(kind, named, table.columns)
+        named = names_of(group, kind)
+        require_known(kind, named, table.columns)
         for name in named:
             if said.setdefault(name, kind) != kind:
                 raise SpaceError(f"column {name!r} is named in {said[name]} and {kind}; choose one")

@@ -219,7 +219,8 @@ def space(answer: Answer) -> Table:
         rows=tuple(
             (name, type(kind).__name__.lower(), _extent(kind))
             for name, kind in answer.space.kinds.items()
-        ),
+        )
+        + tuple(("", "constraint", str(own)) for own in answer.space._constraints),
     )
 
 
@@ -263,12 +264,13 @@ def recipe(answer: Answer) -> str:
     columns = ",\n".join(
         f"    {name!r}: {_qualified(repr(kind))}" for name, kind in answer.space.kinds.items()
     )
+    conditions = "".join(f".{own!r}" for own in answer.space._constraints)
     function, arguments = answer._call()
     given = "\n".join(f"    {name}={_qualified(value)}," for name, value in arguments.items())
     reference = "" if answer.space._learned is None else ", reference=reference"
     return (
         "import sondage as sd\n\n"
-        f"space = sd.Space({{\n{columns},\n}}{reference})\n"
+        f"space = sd.Space({{\n{columns},\n}}{reference}){conditions}\n"
         f"question = {_qualified(asked)}\n"
         f"answer = sd.{function}(\n    question, space,\n{given}\n)"
     )

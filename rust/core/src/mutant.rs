@@ -21,6 +21,12 @@ pub enum Fault {
     AcceptAll,
     /// A random walk that folds whole numbers at their bounds instead of half a unit beyond.
     FoldWhole,
+    /// Conditional draws that forget a constraint when they draw again.
+    ForgetConstraint,
+    /// Conditional draws from what a constraint leaves of an interval, weighed by the whole of it.
+    WeighWhole,
+    /// Steps of two columns against each other in proportion to where the first one is.
+    SkewSlides,
     /// A random walk that proposes the first and last level half as often as others.
     SkewLevels,
     /// An independence sampler that forgets the density of its proposals.

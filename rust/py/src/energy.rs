@@ -12,6 +12,7 @@ use sondage_core::question;
 use sondage_core::space::{Bounds, Kind, Lookup};
 
 use crate::arrays::{indices, rows, vector};
+use crate::constraint::Constraint;
 use crate::errors::to_python;
 use crate::graph::Graph;
 use crate::guard::detached;
@@ -133,7 +134,7 @@ pub(crate) struct Energy {
 #[pymethods]
 impl Energy {
     #[new]
-    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None, kinds=None, lookups=vec![], reference=None))]
+    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None, kinds=None, lookups=vec![], reference=None, constraints=vec![], decoded_constraints=vec![]))]
     #[allow(clippy::too_many_arguments, clippy::type_complexity)]
     fn new(
         py: Python<'_>,
@@ -149,6 +150,8 @@ impl Energy {
         kinds: Option<PyReadonlyArray1<'_, u8>>,
         lookups: Vec<(usize, f64, PyReadonlyArray1<'_, f64>)>,
         reference: Option<(f64, PyRef<'_, Reference>)>,
+        constraints: Vec<PyRef<'_, Constraint>>,
+        decoded_constraints: Vec<PyRef<'_, Constraint>>,
     ) -> PyResult<Self> {
         let failed = |error| to_python(py, &error);
         let mut bounds = Bounds::new(vector(&lower)?, vector(&upper)?).map_err(failed)?;
@@ -159,7 +162,8 @@ impl Energy {
         let decoder = match (decoder, decoded) {
             (Some((graph, node)), Some((lower, upper))) => Some(
                 question::Decoder::new(graph.inner.clone(), node, vector(&lower)?, vector(&upper)?)
-                    .map_err(failed)?,
+                    .map_err(failed)?
+                    .under(decoded_constraints.iter().map(|own| own.inner.clone()).collect()),
             ),
             _ => None,
         };
@@ -171,6 +175,7 @@ impl Energy {
                 .map(|(column, first, values)| Lookup::new(column, first, vector(&values)?).map_err(failed))
                 .collect::<PyResult<_>>()?,
             reference: reference.map(|(temperature, reference)| (temperature, reference.inner.clone())),
+            constraints: constraints.iter().map(|own| own.inner.clone()).collect(),
             models: models.iter().map(|model| model.inner.clone()).collect(),
             columns: columns.iter().map(|columns| indices(py, columns)).collect::<PyResult<_>>()?,
             terms: terms
@@ -316,7 +321,7 @@ impl Energy {
     }
 }
 
-fn kind(code: u8) -> Result<Kind, Error> {
+pub(crate) fn kind(code: u8) -> Result<Kind, Error> {
     match code {
         0 => Ok(Kind::Continuous),
         1 => Ok(Kind::Integer),

@@ -1,6 +1,7 @@
 //! `sondage._core`: the core as Python classes. Parse, validate, detach, call, wrap; no algorithms.
 
 mod arrays;
+mod constraint;
 mod counterfactual;
 mod energy;
 mod errors;
@@ -33,6 +34,7 @@ fn build_info() -> [(&'static str, &'static str); 7] {
 
 #[pymodule]
 mod _core {
+    use super::constraint::Constraint;
     #[pymodule_export]
     use super::counterfactual::Search;
     #[pymodule_export]

@@ -85,17 +85,19 @@ impl Adaptation {
         if self.learning() { self.spread.jumps(bounds, from, to) } else { Lanes::splat(0.0) }
     }
 
-    /// Learns from a step: its jumps, their acceptance probabilities, and where the chains are now.
+    /// Learns from a step: its jumps, their acceptance probabilities, and where the chains are now. Scales were
+    /// chosen for the chains in `took`.
     pub(crate) fn learn(
         &mut self,
         bounds: &Bounds,
         jumps: &Lanes<f64>,
         probability: &Lanes<f64>,
+        took: &[bool; LANES],
         x: &[Lanes<f64>],
     ) {
         if self.learning() {
             let scores: [f64; LANES] = std::array::from_fn(|lane| probability[lane] * jumps[lane]);
-            self.scales.score(&Lanes(scores));
+            self.scales.score(&Lanes(scores), took);
             self.spread.update(bounds, x);
         }
     }

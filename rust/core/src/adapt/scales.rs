@@ -84,8 +84,9 @@ impl Scales {
     }
 
     /// What came of the chosen scales: squared jumps, acceptance probability included.
-    pub(crate) fn score(&mut self, jumps: &Lanes<f64>) {
-        for (lane, candidates) in self.lanes.iter_mut().enumerate() {
+    /// Lanes that took no such step are left out.
+    pub(crate) fn score(&mut self, jumps: &Lanes<f64>, took: &[bool; LANES]) {
+        for (lane, candidates) in self.lanes.iter_mut().enumerate().filter(|&(lane, _)| took[lane]) {
             let chosen = &mut candidates[self.chosen[lane]];
             chosen.tried += 1.0;
             chosen.jumped += jumps[lane];

@@ -287,7 +287,7 @@ impl Block {
                     self.waiting = Waiting::Start(search);
                     return Ok(());
                 }
-                self.state = search.finish("")?;
+                self.state = search.finish(energy, "")?;
                 self.schedule.begin();
                 self.schedule.next_mover();
             }

@@ -1,6 +1,7 @@
 //! Runs chains: blocks of eight in lockstep, blocks over threads, in slices of time.
 
 mod block;
+mod feasible;
 mod later;
 mod start;
 
@@ -113,6 +114,7 @@ impl Run {
             Vec::new()
         };
         let target = Target {
+            constraints: energy.constraints().to_vec(),
             base: Base::new(energy.bounds().clone(), energy.reference()),
             temperature: settings.temperature,
             boundary: settings.boundary,

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Settings;
 use super::block::lanes_of;
+use super::feasible::Feasible;
 use crate::error::{Error, Result};
-use crate::kernel::{State, Target};
+use crate::kernel::{State, Stretches, Target};
 use crate::question::{Energy, Loss, Parts, Term, Workspace};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, math};
@@ -33,6 +34,7 @@ pub(super) struct Search {
     x: Vec<Lanes<f64>>,
     energy: Lanes<f64>,
     found: [bool; LANES],
+    feasible: Feasible,
 }
 
 impl Search {
@@ -58,6 +60,7 @@ impl Search {
             x,
             energy: Lanes::splat(f64::INFINITY),
             found,
+            feasible: Feasible::new(target),
         };
         let Some(start) = &settings.start else {
             search.propose(target);
@@ -83,6 +86,14 @@ impl Search {
                 }
                 x[lane] = value;
             }
+            let broken = target.constraints.iter().find(|c| !c.admits(|d| search.candidate[d][lane]));
+            if let Some(constraint) = broken {
+                return Err(Error::Sampling(format!(
+                    "start of chain {} breaks the constraint {:?}",
+                    first + chain,
+                    constraint.name()
+                )));
+            }
         }
         Ok(search)
     }
@@ -94,7 +105,7 @@ impl Search {
 
     /// Whether a lane still looks for its start.
     pub(super) fn seeks(&self, lane: usize) -> bool {
-        !self.found[lane]
+        !self.found[lane] && !self.feasible.gave_up(lane)
     }
 
     /// Takes the energies of the candidates; true when there is nothing more to try.
@@ -113,7 +124,7 @@ impl Search {
                 energies[lane]
             )));
         }
-        if self.missing().is_none() || self.tried == UNIFORM {
+        if !(0..self.n).any(|lane| self.seeks(lane)) || self.tried == UNIFORM {
             return Ok(true);
         }
         self.propose(target);
@@ -123,6 +134,12 @@ impl Search {
     fn propose(&mut self, target: &Target) {
         let mut row = vec![0.0; self.candidate.len()];
         for lane in 0..LANES {
+            if !self.feasible.free() {
+                if self.seeks(lane) {
+                    self.propose_feasible(target, lane);
+                }
+                continue;
+            }
             for (to, x) in row.iter_mut().zip(&self.candidate) {
                 *to = x[lane];
             }
@@ -130,6 +147,19 @@ impl Search {
             for (x, value) in self.candidate.iter_mut().zip(&row) {
                 x[lane] = *value;
             }
+        }
+    }
+
+    fn propose_feasible(&mut self, target: &Target, lane: usize) {
+        let bounds = &target.bounds;
+        let draw = |stream: &mut Stream| {
+            let mut row = bounds.lowers().to_vec();
+            target.base.draw_row(&mut row, stream);
+            row
+        };
+        let row = self.feasible.row(target, lane, &mut self.streams[lane], draw);
+        for &d in bounds.free() {
+            self.candidate[d][lane] = row[d];
         }
     }
 
@@ -141,10 +171,25 @@ impl Search {
     ///
     /// # Errors
     /// [`Error::Sampling`] when a chain has no start.
-    pub(super) fn finish(&mut self, also: &str) -> Result<State> {
-        if let Some(lane) = self.missing() {
+    pub(super) fn finish(&mut self, energy: &Energy, also: &str) -> Result<State> {
+        if let Some(lane) = (0..self.n).find(|&lane| self.feasible.gave_up(lane)) {
             return Err(Error::Sampling(format!(
-                "no row with finite energy was found for chain {}: tried {UNIFORM} {}{also}. A requirement may be impossible in this space, or the label have probability 0 \
+                "no row that meets the constraints of the space was found for chain {}: {}. Loosen it, widen the \
+                 bounds, free a fixed column, or give start=",
+                self.first + lane,
+                self.feasible.binding()
+            )));
+        }
+        if let Some(lane) = self.missing() {
+            let met = if self.feasible.free() { "" } else { " that meet its constraints" };
+            let names: Vec<String> =
+                energy.decoded_constraints().iter().map(|own| format!("{:?}", own.name())).collect();
+            let decoded = match names.as_slice() {
+                [] => String::new(),
+                names => format!("Decoded rows must meet {}. ", names.join(" and ")),
+            };
+            return Err(Error::Sampling(format!(
+                "no row with finite energy was found for chain {}: tried {UNIFORM} {}{met}{also}. {decoded}A requirement may be impossible in this space, or the label have probability 0 \
                  (then the losses 'hinge' and 'squared' stay finite): widen the bounds, free a fixed column, \
                  ask for another label or band, or give start=",
                 self.first + lane,
@@ -181,17 +226,19 @@ pub(super) fn find_start(
             break;
         }
     }
-    if search.missing().is_none() || !energy.stepwise() {
-        return search.finish("");
+    let gave_up = (0..n).any(|lane| search.feasible.gave_up(lane));
+    if search.missing().is_none() || gave_up || !energy.stepwise() {
+        return search.finish(energy, "");
     }
     let Search { streams, candidate, x, energy: g, found, .. } = &mut search;
     guided(energy, streams, workspace, candidate, |candidate, energies| {
         take(x, g, found, candidate, energies);
         found.iter().all(|&f| f)
     })?;
-    search.finish(&format!(
-        " and {SWEEPS} exact conditional sweeps guided towards what is asked, from hot to cold"
-    ))
+    search.finish(
+        energy,
+        &format!(" and {SWEEPS} exact conditional sweeps guided towards what is asked, from hot to cold"),
+    )
 }
 
 /// Keeps the candidates of finite energy for lanes that have none yet.
@@ -234,6 +281,13 @@ fn guided(
             let first = &scratch.slice.first;
             let mut chosen = Lanes::splat(0);
             for lane in 0..LANES {
+                if !measure.limits().is_empty() {
+                    let stretches = Stretches { first, energies: &energies, measure, temperature };
+                    let (stretch, value) = stretches.draw(d, x, lane, &mut streams[lane]);
+                    chosen[lane] = stretch as u64;
+                    x[d][lane] = value;
+                    continue;
+                }
                 let least = energies.iter().map(|g| g[lane]).fold(f64::INFINITY, f64::min);
                 let masses = measure.masses();
                 let weight =

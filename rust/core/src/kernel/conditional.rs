@@ -1,6 +1,6 @@
 //! Exact conditional draws, column by column (MATH.md 3.5): no step size, no rejection.
 
-use super::{Reply, Request, State, Streams, Tally, Target};
+use super::{Reply, Request, State, Streams, Stretches, Tally, Target};
 use crate::adapt::Phase;
 use crate::mutant::{self, Fault};
 use crate::question::ColumnMeasure;
@@ -99,6 +99,15 @@ impl Conditional {
         streams: &mut [Stream; LANES],
     ) {
         let (column, measure) = &target.measures[self.next];
+        if !measure.limits().is_empty() {
+            let stretches = Stretches { first, energies, measure, temperature: target.temperature };
+            for (lane, stream) in streams.iter_mut().enumerate() {
+                let (stretch, value) = stretches.draw(*column, &state.x, lane, stream);
+                self.chosen[lane] = stretch as u64;
+                state.x[*column][lane] = value;
+            }
+            return;
+        }
         let u = Lanes(std::array::from_fn(|lane| streams[lane].uniform()));
         let pick = Pick {
             first,

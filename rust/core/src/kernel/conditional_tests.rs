@@ -9,7 +9,7 @@ use crate::model::graph::{Activation, Feature, Matrix, Op};
 use crate::model::{Graph, TreeEnsemble, TreeParts};
 use crate::question::{Energy, Localizer, Loss, Parts, Term, Workspace};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Base, Boundary, Bounds, Kind, Lookup, Reference};
+use crate::space::{Base, Boundary, Bounds, Constraint, Kind, Lookup, Reference, Step};
 
 const TEMPERATURE: f64 = 0.4;
 const COUNTS: [usize; 3] = [3, 2, 5];
@@ -82,6 +82,15 @@ fn net_by_hand(code: f64, b: f64, k: f64) -> f64 {
 }
 
 fn energy(model: Graph, node: usize, reference: Option<Reference>) -> Energy {
+    constrained(model, node, reference, vec![])
+}
+
+fn constrained(
+    model: Graph,
+    node: usize,
+    reference: Option<Reference>,
+    constraints: Vec<Arc<Constraint>>,
+) -> Energy {
     let bounds = Bounds::new(vec![0.0; 3], COUNTS.map(|n| n as f64 - 1.0).to_vec()).unwrap();
     let bounds = bounds.with_kinds(vec![Kind::Level, Kind::Level, Kind::Integer]).unwrap();
     Energy::new(Parts {
@@ -91,6 +100,7 @@ fn energy(model: Graph, node: usize, reference: Option<Reference>) -> Energy {
         terms: vec![Term::new(0.8, 0, node, Loss::Value)],
         localizers: vec![Localizer::new(0.3, 1, vec![2.0, 0.0, 3.0], vec![1.0, 2.0, 0.5]).unwrap()],
         reference: reference.map(|reference| (TEMPERATURE, Arc::new(reference))),
+        constraints,
         ..Parts::on(bounds)
     })
     .unwrap()
@@ -181,6 +191,7 @@ fn interval(energy: &Energy, target: &Target, d: usize, row: [usize; 3]) -> usiz
 fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64, base: fn([usize; 3]) -> f64) {
     let target = Target {
         bounds: energy.bounds().clone(),
+        constraints: energy.constraints().to_vec(),
         base: Base::new(energy.bounds().clone(), energy.reference()),
         temperature: TEMPERATURE,
         boundary: Boundary::Reflect,
@@ -191,7 +202,8 @@ fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64, base: fn([usize
     for (position, (d, measure)) in target.measures.iter().enumerate() {
         assert_eq!(position, *d);
         let mut arrives = vec![0.0; rows.len()];
-        for (row, p) in rows.iter().zip(&pi) {
+        // A chain is never at a row without probability.
+        for (row, p) in rows.iter().zip(&pi).filter(|&(_, &p)| p > 0.0) {
             let shares = leads(energy, &target, *row, position);
             assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
             for (to, q) in rows.iter().zip(&mut arrives) {
@@ -238,4 +250,30 @@ fn draws_at_every_value_leave_the_law() {
 fn draws_with_a_reference_leave_the_law() {
     invariant(&energy(trees(), 1, Some(reference())), trees_by_hand, reference_by_hand);
     invariant(&energy(net(), 4, Some(reference())), net_by_hand, reference_by_hand);
+}
+
+/// The first level allows the integer up to 1 + 2 b; the second level of b asks for a product of at most 4.
+fn constraints() -> Vec<Arc<Constraint>> {
+    use Step::{Add, AtMost, Column, Constant, Either, IsNot, Multiply};
+    let twice = [Column(2), Constant(1.0), Constant(2.0), Column(1), Multiply, Add, AtMost];
+    let first = [&[Column(0), Constant(0.0), IsNot], &twice[..], &[Either]].concat();
+    let second =
+        [Column(1), Constant(1.0), IsNot, Column(0), Column(2), Multiply, Constant(4.0), AtMost, Either];
+    vec![
+        Arc::new(Constraint::new("first".into(), &first, 3).unwrap()),
+        Arc::new(Constraint::new("second".into(), &second, 3).unwrap()),
+    ]
+}
+
+fn admitted([a, b, c]: [usize; 3]) -> f64 {
+    f64::from(u8::from((a != 0 || c <= 1 + 2 * b) && (b != 1 || a * c <= 4)))
+}
+
+#[test]
+fn draws_under_constraints_leave_the_law() {
+    assert_eq!(rows().into_iter().filter(|&row| admitted(row) == 0.0).count(), 6);
+    let base = |row| admitted(row) * reference_by_hand(row);
+    invariant(&constrained(trees(), 1, None, constraints()), trees_by_hand, admitted);
+    invariant(&constrained(trees(), 1, Some(reference()), constraints()), trees_by_hand, base);
+    invariant(&constrained(net(), 4, None, constraints()), net_by_hand, admitted);
 }

@@ -260,7 +260,7 @@ impl Mala {
         }
         self.drift_version = Some(state.version);
         self.stage = Stage::Over;
-        self.adaptation.learn(&target.bounds, &jumps, &probability, &state.x);
+        self.adaptation.learn(&target.bounds, &jumps, &probability, &[true; LANES], &state.x);
     }
 
     fn draw_directions(&mut self, target: &Target, streams: &mut Streams) {

@@ -12,7 +12,10 @@ mod independence;
 mod langevin;
 mod mala;
 mod random_walk;
+mod restricted;
 mod schedule;
+
+use std::sync::Arc;
 
 use crate::adapt::Phase;
 use crate::drift::Drift;
@@ -20,12 +23,13 @@ use crate::error::{Error, Result};
 use crate::question::{ColumnMeasure, Energy};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Base, Boundary, Bounds, Kind};
+use crate::space::{Base, Boundary, Bounds, Constraint, Kind};
 
 pub use conditional::Conditional;
 pub use independence::Independence;
 pub use mala::Mala;
 pub use random_walk::RandomWalk;
+pub(crate) use restricted::{Stretches, spans};
 pub use schedule::Schedule;
 
 /// A kernel as the user states it.
@@ -193,6 +197,8 @@ impl Spec {
 #[derive(Debug)]
 pub struct Target {
     pub bounds: Bounds,
+    /// What rows must fulfil beside the bounds.
+    pub constraints: Vec<Arc<Constraint>>,
     pub base: Base,
     pub temperature: f64,
     pub boundary: Boundary,

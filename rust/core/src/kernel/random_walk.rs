@@ -6,8 +6,10 @@ use crate::adapt::{Adaptation, Phase, Scale};
 use crate::mutant::{self, Fault};
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
-use crate::space::{Bounds, Kind};
+use crate::space::{Bounds, Kind, Slide};
 
+/// Share of the steps that move two columns against each other, where constraints tie columns together.
+const SLIDES: f64 = 0.5;
 /// Share of an adapted walk's steps that are of any length: rings and islands need a long jump now and then.
 const RARE: f64 = 0.25;
 
@@ -16,13 +18,23 @@ pub struct RandomWalk {
     adaptation: Adaptation,
     proposal: Vec<Lanes<f64>>,
     outside: [bool; LANES],
+    /// Directions in which constraints do not change.
+    slides: Vec<Slide>,
+    /// Chains that do not slide in this step.
+    strides: [bool; LANES],
     answered: bool,
     pub(super) tally: Tally,
 }
 
 impl RandomWalk {
     pub(super) fn new(fixed: Option<f64>, target: &Target) -> Self {
+        let mut slides = Vec::new();
+        for constraint in &target.constraints {
+            constraint.slides(&target.bounds, &mut slides);
+        }
         Self {
+            slides,
+            strides: [true; LANES],
             adaptation: Adaptation::new(fixed, RARE, &target.bounds),
             proposal: target.bounds.lowers().iter().map(|&x| Lanes::splat(x)).collect(),
             outside: [false; LANES],
@@ -55,6 +67,11 @@ impl RandomWalk {
         self.outside = [false; LANES];
         for lane in 0..LANES {
             let rng = &mut streams.propose[lane];
+            self.strides[lane] = self.slides.is_empty() || rng.uniform() >= SLIDES;
+            if !self.strides[lane] {
+                self.slide(target, state, lane, rng);
+                continue;
+            }
             let scale = self.adaptation.choose(lane, rng);
             for &d in bounds.continuous() {
                 let unit = if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
@@ -72,6 +89,25 @@ impl RandomWalk {
             self.bring_whole_inside(target, state);
         }
         Request::Energy
+    }
+
+    /// A step along which a constraint does not change; one that leaves the box is not taken. What is chosen does not
+    /// depend on the state, and steps are as likely as their opposites: q cancels.
+    fn slide(&mut self, target: &Target, state: &State, lane: usize, rng: &mut Stream) {
+        let bounds = &target.bounds;
+        for &d in bounds.free() {
+            self.proposal[d][lane] = state.x[d][lane];
+        }
+        let at = ((rng.uniform() * self.slides.len() as f64) as usize).min(self.slides.len() - 1);
+        let moves = self.slides[at].draw(bounds, rng);
+        let first = moves[0].0;
+        let skew = if mutant::is(Fault::SkewSlides) { state.x[first][lane] } else { 1.0 };
+        for (d, step) in moves {
+            let x = state.x[d][lane];
+            let y = x + skew * step;
+            self.outside[lane] |= !(bounds.lower(d) <= y && y <= bounds.upper(d));
+            self.proposal[d][lane] = if self.outside[lane] { x } else { y + 0.0 };
+        }
     }
 
     /// Proposals for integers and levels, before they are brought inside.
@@ -140,7 +176,7 @@ impl RandomWalk {
             &mut streams.accept,
             &mut self.tally,
         );
-        self.adaptation.learn(&target.bounds, &jumps, &probability, &state.x);
+        self.adaptation.learn(&target.bounds, &jumps, &probability, &self.strides, &state.x);
     }
 }
 

@@ -6,11 +6,12 @@ use crate::error::{Error, Result};
 use crate::model::Graph;
 use crate::model::graph::Op;
 use crate::simd::{LANES, Lanes, Level};
+use crate::space::{Constraint, hold};
 
 /// A share of a column's width by which rounding may carry a decoded number past a bound.
 const ROUNDING: f64 = 1e-12;
 
-/// A map from latent rows to data rows, and the box that data rows must lie in.
+/// A map from latent rows to data rows, and the space that data rows must lie in.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     graph: Arc<Graph>,
@@ -19,6 +20,8 @@ pub struct Decoder {
     order: Vec<usize>,
     lower: Vec<f64>,
     upper: Vec<f64>,
+    /// What data rows must fulfil beside the bounds.
+    constraints: Vec<Arc<Constraint>>,
 }
 
 impl Decoder {
@@ -47,7 +50,17 @@ impl Decoder {
                     .into(),
             ));
         }
-        Ok(Self { graph, node, order, lower, upper })
+        Ok(Self { graph, node, order, lower, upper, constraints: Vec::new() })
+    }
+
+    /// The same decoder, into the rows that fulfil these constraints.
+    #[must_use]
+    pub fn under(self, constraints: Vec<Arc<Constraint>>) -> Self {
+        Self { constraints, ..self }
+    }
+
+    pub fn constraints(&self) -> &[Arc<Constraint>] {
+        &self.constraints
     }
 
     /// Columns of latent rows.
@@ -114,9 +127,9 @@ impl Decoder {
         row.extend_from_slice(z);
     }
 
-    /// Whether each data row lies in its box; NaN does not.
+    /// Whether each data row lies in its space; NaN does not.
     pub(super) fn inside(&self, row: &[Lanes<f64>]) -> [bool; LANES] {
-        let mut inside = [true; LANES];
+        let mut inside = hold(&self.constraints, row);
         for ((x, &lower), &upper) in row.iter().zip(&self.lower).zip(&self.upper) {
             for lane in 0..LANES {
                 inside[lane] &= lower <= x[lane] && x[lane] <= upper;

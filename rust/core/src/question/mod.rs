@@ -9,6 +9,7 @@ mod loss;
 mod program;
 
 pub use column::ColumnMeasure;
+pub(crate) use column::Part;
 pub use decoder::Decoder;
 pub use energy::{Energy, Mean, Parts, Workspace};
 pub use foreign::ForeignNode;

@@ -2,12 +2,15 @@
 
 mod base;
 mod boundary;
+mod constraint;
 mod folded;
 mod lookup;
 mod reference;
 
 pub use base::Base;
 pub use boundary::{Boundary, fold};
+pub use constraint::{Constraint, Step};
+pub(crate) use constraint::{Slide, Spans, hold, overlap};
 pub use folded::log_folded_normal;
 pub(crate) use folded::{LOST, MOST, Narrow, images, narrow};
 pub use lookup::Lookup;

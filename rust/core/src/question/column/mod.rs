@@ -1,16 +1,21 @@
 //! The localizers' share of one column: mass of every interval between cuts, and draws inside it.
 
+mod part;
 mod piece;
 mod whole;
 
+pub(crate) use part::Part;
+
 use piece::Piece;
 use whole::Cell;
+
+use std::sync::Arc;
 
 use crate::mutant::{self, Fault};
 use crate::question::Localizer;
 use crate::rng::Stream;
 use crate::simd::math;
-use crate::space::Bounds;
+use crate::space::{Bounds, Constraint};
 
 /// `exp(-R_d(t)/τ)` on column d, where `R_d` is the sum of all localizers' parts.
 #[derive(Clone, Debug)]
@@ -19,6 +24,8 @@ pub struct ColumnMeasure {
     log_mass: Vec<f64>,
     /// Masses relative to the largest; empty when they span too many orders of magnitude to add.
     mass: Vec<f64>,
+    /// What restricts a column that is drawn between its cuts, given the others.
+    limits: Vec<Arc<Constraint>>,
 }
 
 /// What intervals hold.
@@ -69,7 +76,18 @@ impl ColumnMeasure {
         } else {
             Vec::new()
         };
-        Self { inside, log_mass, mass }
+        Self { inside, log_mass, mass, limits: Vec::new() }
+    }
+
+    /// The measure where these hold.
+    #[must_use]
+    pub(crate) fn under(self, limits: Vec<Arc<Constraint>>) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What restricts draws beside the weights of intervals.
+    pub(crate) fn limits(&self) -> &[Arc<Constraint>] {
+        &self.limits
     }
 
     /// Relative mass of every interval; empty when they span too many orders of magnitude: then use
@@ -89,15 +107,19 @@ impl ColumnMeasure {
             Inside::Pieces { edges, pieces, flat } => (edges, pieces, *flat),
             Inside::Cells(cells) => return cells[interval].draw(rng),
         };
-        // A value equal to a cut belongs to the interval below it.
-        let above_cut = |x: f64| {
-            if interval > 0 && x <= edges[interval] { edges[interval].next_up() } else { x }
-        };
         if flat || mutant::is(Fault::UniformInside) {
             let u = rng.uniform();
-            return above_cut(piece::between(edges[interval], edges[interval + 1], u));
+            return self.above_cut(interval, piece::between(edges[interval], edges[interval + 1], u));
         }
-        above_cut(pieces[interval].draw_inside(rng))
+        self.above_cut(interval, pieces[interval].draw_inside(rng))
+    }
+
+    /// A value equal to a cut belongs to the interval below it.
+    fn above_cut(&self, interval: usize, x: f64) -> f64 {
+        match &self.inside {
+            Inside::Pieces { edges, .. } if interval > 0 && x <= edges[interval] => edges[interval].next_up(),
+            _ => x,
+        }
     }
 }
 

@@ -69,6 +69,18 @@ impl Piece {
         )
     }
 
+    /// The piece on part of its interval, and `R/τ` where it is least there beyond what it is at the centre.
+    pub(super) fn within(&self, lower: f64, upper: f64) -> (Self, f64) {
+        let centre = self.centre.clamp(lower, upper);
+        let least = self.exponent(centre);
+        let slope = if lower < centre && centre < upper {
+            0.0
+        } else {
+            self.slope + 2.0 * self.curvature * (centre - self.centre)
+        };
+        (Self { lower, upper, centre, slope, ..*self }, least)
+    }
+
     fn exponent(&self, t: f64) -> f64 {
         let u = t - self.centre;
         self.slope * u + self.curvature * u * u

@@ -31,6 +31,31 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// The first whole number beyond it.
+    pub(super) fn end(&self) -> f64 {
+        self.first + self.n as f64
+    }
+
+    /// The values from `lower` to `upper`, and the share of the cell's mass that they have; `None` of none.
+    pub(super) fn within(&self, lower: f64, upper: f64) -> Option<(Self, f64)> {
+        let last = self.n as f64 - 1.0;
+        let (from, to) = ((lower - self.first).ceil().max(0.0), (upper - self.first).floor().min(last));
+        if from > to || from.is_nan() {
+            return None;
+        }
+        let (from, to) = (from as usize, to as usize);
+        let (first, n) = (self.first + from as f64, to - from + 1);
+        let Some(total) = self.cumulative.last() else {
+            return Some((Self { first, n, cumulative: Vec::new() }, n as f64 / self.n as f64));
+        };
+        let before = if from == 0 { 0.0 } else { self.cumulative[from - 1] };
+        let cumulative: Vec<f64> = self.cumulative[from..=to].iter().map(|c| c - before).collect();
+        let mass = (self.cumulative[to] - before) / total;
+        (mass > 0.0).then_some((Self { first, n, cumulative }, mass))
+    }
+}
+
 impl ColumnMeasure {
     /// Whether a column of whole numbers is small enough to weigh each, or free of localizers.
     pub(crate) fn countable(column: usize, bounds: &Bounds, localizers: &[Localizer]) -> bool {

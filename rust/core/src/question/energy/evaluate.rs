@@ -5,16 +5,21 @@ use super::{Energy, Workspace};
 use crate::model::tree::Forest;
 use crate::question::program::SlotOutputs;
 use crate::simd::{LANES, Lanes, dispatch};
+use crate::space::hold;
 
 impl Energy {
-    /// G at eight rows of the box.
+    /// G at eight rows of the box; +∞ where a constraint is broken.
     pub fn at(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
-        self.at_in(&self.forest, x, false, workspace)
+        let mut g = self.at_in(&self.forest, x, false, workspace);
+        self.constrain(x, &mut g);
+        g
     }
 
     /// The same, with what [`Energy::add_gradient`] needs.
     pub(crate) fn at_with_slopes(&self, x: &[Lanes<f64>], workspace: &mut Workspace) -> Lanes<f64> {
-        self.at_in(&self.forest, x, true, workspace)
+        let mut g = self.at_in(&self.forest, x, true, workspace);
+        self.constrain(x, &mut g);
+        g
     }
 
     pub(super) fn at_in(
@@ -38,7 +43,22 @@ impl Energy {
 
     /// G at the rows that were prepared, after the means.
     pub(crate) fn conclude(&self, workspace: &mut Workspace) -> Lanes<f64> {
-        self.conclude_in(&self.forest, workspace)
+        let mut g = self.conclude_in(&self.forest, workspace);
+        let n_data = self.parts.n_before_lookups() - self.parts.bounds.len();
+        self.constrain(&workspace.row[n_data..], &mut g);
+        g
+    }
+
+    /// +∞ where a constraint is broken, but for what is NaN already.
+    pub(super) fn constrain(&self, x: &[Lanes<f64>], g: &mut Lanes<f64>) {
+        if self.parts.constraints.is_empty() {
+            return;
+        }
+        for (g, holds) in g.0.iter_mut().zip(hold(&self.parts.constraints, x)) {
+            if !holds && !g.is_nan() {
+                *g = f64::INFINITY;
+            }
+        }
     }
 
     fn prepare_in(&self, forest: &Forest, x: &[Lanes<f64>], workspace: &mut Workspace) {
@@ -113,6 +133,7 @@ impl Energy {
         self.compute(Some(x), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
         let mut g = dispatch(self.level, AtSums { energy: self, x, sums, values });
         self.add_reference(x, &mut g);
+        self.constrain(x, &mut g);
         g
     }
 

@@ -23,7 +23,7 @@ use super::program::{Place, Places, Program};
 use crate::error::Result;
 use crate::model::tree::{Forest, Slice, SmoothState, SweepState};
 use crate::simd::{Lanes, Level};
-use crate::space::{Bounds, Kind, Reference};
+use crate::space::{Bounds, Constraint, Kind, Reference};
 
 pub use means::Mean;
 pub use parts::Parts;
@@ -43,6 +43,8 @@ pub struct Energy {
     direct: bool,
     /// How each sampled column is drawn from its conditional law.
     ways: Vec<Way>,
+    /// Constraints that read each sampled column.
+    limits: Vec<Vec<Arc<Constraint>>>,
     stepwise: bool,
     foreign: Vec<ForeignNode>,
     /// Trees cut down to the box: what the samplers evaluate.
@@ -94,6 +96,9 @@ impl Energy {
         parts.means.retain(|m| m.weight != 0.0);
         parts.check()?;
         let kinds = parts.row_kinds();
+        // Violations of different units are added up.
+        let scaled = |c: Arc<Constraint>| Arc::new(c.scaled(&parts.bounds));
+        parts.constraints = std::mem::take(&mut parts.constraints).into_iter().map(scaled).collect();
         parts.localizers = parts.localizers.into_iter().map(|l| l.on(&kinds)).collect();
         let (mut n_values, mut slot) = (0, 0);
         let mut programs = Vec::with_capacity(parts.models.len());
@@ -137,8 +142,10 @@ impl Energy {
         let forest = compile(&parts, &programs, &lower, &upper, &kinks)?.swept(sweep_order(&parts));
         let foreign = foreign::nodes(&parts, &programs);
         let (ways, stepwise) = ways(&parts, &forest, !foreign.is_empty());
+        let limits = (0..parts.bounds.len()).map(|d| parts.limits(d)).collect();
         Ok(Self {
             foreign,
+            limits,
             parts,
             programs,
             places,
@@ -171,6 +178,16 @@ impl Energy {
     /// The base measure, where it is not uniform.
     pub fn reference(&self) -> Option<Arc<Reference>> {
         self.parts.reference.as_ref().map(|(_, reference)| reference.clone())
+    }
+
+    /// What the rows that are sampled must fulfil beside the bounds.
+    pub fn constraints(&self) -> &[Arc<Constraint>] {
+        &self.parts.constraints
+    }
+
+    /// What the rows that a decoder gives must fulfil beside their bounds.
+    pub fn decoded_constraints(&self) -> &[Arc<Constraint>] {
+        self.parts.decoder.as_ref().map_or(&[], super::Decoder::constraints)
     }
 
     /// Columns of the rows that models see.
@@ -209,9 +226,13 @@ impl Energy {
                 .all(|m| m.stack.template().differentiable(m.node) && other(m.second, &m.loss))
     }
 
-    /// Whether a model or a base measure ties columns together.
+    /// Whether a model, a base measure or a constraint ties columns together.
     pub fn asks(&self) -> bool {
-        !self.parts.terms.is_empty() || self.averages() || self.parts.reference.is_some()
+        let alone = |c: &Arc<Constraint>| c.columns().len() < 2;
+        !self.parts.terms.is_empty()
+            || self.averages()
+            || self.parts.reference.is_some()
+            || !self.parts.constraints.iter().all(alone)
     }
 
     /// Whether anything in G slopes: without, a gradient says nothing of where to go.

@@ -6,7 +6,7 @@ use super::means::Mean;
 use crate::error::{Error, Result};
 use crate::model::Graph;
 use crate::question::{Decoder, Localizer, Term};
-use crate::space::{Bounds, Kind, Lookup, Reference};
+use crate::space::{Bounds, Constraint, Kind, Lookup, Reference};
 
 /// What an [`super::Energy`] is made of. Models and localizers see the row that is sampled; behind a decoder
 /// the row `[φ(z)…, z…]` of data and latent columns. Models also see what is looked up in columns that are
@@ -19,6 +19,8 @@ pub struct Parts {
     pub lookups: Vec<Lookup>,
     /// A base measure, and the temperature τ at which it is sampled: G is taken for `G − τ log p`.
     pub reference: Option<(f64, Arc<Reference>)>,
+    /// What the rows that are sampled must fulfil beside the bounds.
+    pub constraints: Vec<Arc<Constraint>>,
     pub models: Vec<Arc<Graph>>,
     /// `columns[m][j]` is the column of the row that column j of model m's rows is.
     pub columns: Vec<Vec<usize>>,
@@ -35,6 +37,7 @@ impl Parts {
             decoder: None,
             lookups: Vec::new(),
             reference: None,
+            constraints: Vec::new(),
             models: Vec::new(),
             columns: Vec::new(),
             terms: Vec::new(),
@@ -65,6 +68,11 @@ impl Parts {
             Some((_, reference)) if column < reference.len() => reference.cuts(column),
             _ => &[],
         }
+    }
+
+    /// Constraints that tie a column to others.
+    pub(super) fn limits(&self, column: usize) -> Vec<Arc<Constraint>> {
+        self.constraints.iter().filter(|constraint| constraint.reads(column)).cloned().collect()
     }
 
     /// Lower and upper ends of the rows that models see.
@@ -113,6 +121,10 @@ impl Parts {
                 reference.len(),
                 self.bounds.len()
             )));
+        }
+        let n = self.bounds.len();
+        if let Some(constraint) = self.constraints.iter().find(|c| c.columns().iter().any(|&d| d >= n)) {
+            return Err(Error::Question(format!("{:?} reads more than {n} columns", constraint.name())));
         }
         let n_columns = self.n_row();
         if self.models.len() != self.columns.len() {

@@ -1,12 +1,13 @@
 //! How each column is drawn from its exact conditional law (MATH.md 3.5).
 
 use std::iter::once;
+use std::sync::Arc;
 
 use super::{Energy, Workspace};
 use crate::model::tree::{Forest, Points};
 use crate::question::{ColumnMeasure, Term};
 use crate::simd::{LANES, Lanes};
-use crate::space::{Bounds, Kind};
+use crate::space::{Bounds, Constraint, Kind};
 
 use super::parts::Parts;
 
@@ -57,7 +58,14 @@ fn in_trees(parts: &Parts, forest: &Forest, d: usize) -> Way {
     let plain = !forest.has_sets(d) && parts.looked_up(d).next().is_none();
     match bounds.kind(d) {
         Kind::Continuous if plain && convex => Way::Cuts,
-        Kind::Integer if plain && ColumnMeasure::countable(d, bounds, &parts.localizers) => Way::Cuts,
+        Kind::Integer
+            if plain
+                && ColumnMeasure::countable(d, bounds, &parts.localizers)
+                // At points a constraint costs no draw.
+                && (parts.limits(d).is_empty() || bounds.count(d) > MOST_POINTS) =>
+        {
+            Way::Cuts
+        }
         Kind::Integer | Kind::Level if bounds.count(d) <= MOST_POINTS => {
             let values: Vec<f64> = values(bounds, d).collect();
             let looked_up = parts
@@ -94,9 +102,13 @@ impl Energy {
             match (&self.ways[d], bounds.kind(d)) {
                 (Way::None, _) => None,
                 (Way::Cuts, Kind::Continuous) => {
-                    Some(ColumnMeasure::new(d, bounds, cuts, localizers, temperature))
+                    let measure = ColumnMeasure::new(d, bounds, cuts, localizers, temperature);
+                    Some(measure.under(self.limits[d].clone()))
                 }
-                (Way::Cuts, _) => Some(ColumnMeasure::whole(d, bounds, Some(cuts), localizers, temperature)),
+                (Way::Cuts, _) => {
+                    let measure = ColumnMeasure::whole(d, bounds, Some(cuts), localizers, temperature);
+                    Some(measure.under(self.limits[d].clone()))
+                }
                 (Way::Points(_), _) => Some(ColumnMeasure::whole(d, bounds, None, localizers, temperature)),
                 // What is evaluated is the whole of G.
                 (Way::Values, _) => Some(ColumnMeasure::whole(d, bounds, None, &[], temperature)),
@@ -158,8 +170,14 @@ impl Energy {
                 }
                 let Workspace { sweep, slice, row, .. } = workspace;
                 self.forest.slice_points(self.level, points, row, sweep, slice);
+                let limits = &self.limits[column];
+                if !limits.is_empty() {
+                    let every: Vec<u32> = (1..self.parts.bounds.count(column) as u32).collect();
+                    slice.refine(&every, self.forest.n_slots());
+                }
                 self.on_slice(workspace, energies);
                 self.add_reference_along(column, x, workspace, energies);
+                self.constrain_along(column, x, limits, energies);
             }
             Way::Values | Way::None => {
                 self.at_values(column, x, workspace, energies);
@@ -168,6 +186,27 @@ impl Energy {
         }
         // Sums of trees are finite.
         Lanes::splat(0)
+    }
+
+    /// +∞ at the points of a column where a constraint is broken.
+    fn constrain_along(
+        &self,
+        column: usize,
+        x: &[Lanes<f64>],
+        limits: &[Arc<Constraint>],
+        energies: &mut [Lanes<f64>],
+    ) {
+        if limits.is_empty() {
+            return;
+        }
+        for (value, energy) in values(&self.parts.bounds, column).zip(energies) {
+            for lane in 0..LANES {
+                let row = |d: usize| if d == column { value } else { x[d][lane] };
+                if !limits.iter().all(|constraint| constraint.admits(row)) {
+                    energy[lane] = f64::INFINITY;
+                }
+            }
+        }
     }
 
     /// What the base measure adds to every stretch of the workspace's slice.
