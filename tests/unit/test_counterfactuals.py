@@ -113,6 +113,25 @@ def test_bounds_around_the_query() -> None:
     assert (found["age"] <= asked["age"]).all()
 
 
+@MODELS
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "job == 'cook' => income >= 25",
+        lambda frame: (frame["job"] != "cook") | (frame["income"] >= 25),
+    ],
+    ids=["text", "function"],
+)
+def test_conditions_of_the_space_hold(model: sd.Model, condition: object) -> None:
+    free = sd.Space.from_frame(DATA, fixed=FIXED)
+    space = free.where(condition)  # type: ignore[arg-type]
+    queries = QUERIES.filter(pl.col("job") == "cook")[:4]
+    found = sd.counterfactuals(model, queries, "yes", space, n=3, seed=2)
+    assert found["valid"].all()
+    assert set(found["status"]) <= {"complete", "fewer"}
+    assert space.contains(found).all()
+
+
 def test_weights_say_which_changes_cost() -> None:
     space = sd.Space.from_frame(DATA, fixed=FIXED)
 

@@ -73,4 +73,4 @@ def _otherwise(space: Space, name: str) -> Column:
 
 def _with(space: Space, kinds: Mapping[str, Column]) -> Space:
     columns = {**space.kinds, **kinds}
-    return Space(columns, reference=space._learned)._typed(space._dtypes)
+    return Space(columns, reference=space._learned)._typed(space._dtypes, space._constraints)

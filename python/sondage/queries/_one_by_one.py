@@ -86,7 +86,7 @@ def answer_one(
         if error.__cause__ is not None:
             raise
         return Answered(np.empty((0, len(space.columns))), space, str(error))
-    evaluation = question._on(space)
+    evaluation = question._on(space, 1.0)
     home = encode(_one(row, space), space)[0]
     rows = answer.draws.reshape(-1, len(space.columns))[answer.valid.ravel()]
     rows = np.unique(_without_needless(rows, home, evaluation), axis=0)

@@ -170,7 +170,8 @@ def _answers(search: _Search, group: Group, queries: pl.DataFrame) -> Iterator[O
     if evaluation.outside is not None:
         yield from _one_by_one(search, group, queries, rows, keys)
         return
-    already = np.isfinite(evaluation(rows))
+    labels = question._on(space) if space._constraints else evaluation
+    already = np.isfinite(labels(rows))
     core = _core.Search(
         evaluation.energy, n=search.n, costs=search.costs.tolist(), threads=search.threads
     )

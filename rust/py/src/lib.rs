@@ -34,6 +34,7 @@ fn build_info() -> [(&'static str, &'static str); 7] {
 
 #[pymodule]
 mod _core {
+    #[pymodule_export]
     use super::constraint::Constraint;
     #[pymodule_export]
     use super::counterfactual::Search;

@@ -157,7 +157,7 @@ impl<'a> Block<'a> {
                     logs[lane] = log - math::ln1(-math::ln1(1.0 - rng.uniform()));
                 },
             );
-            if prior.is_some() {
+            if prior.is_some() || !self.search.constraints().is_empty() {
                 refuse(hard, d, queries, spare, &mut found);
             }
             for lane in 0..LANES {
@@ -222,7 +222,9 @@ impl<'a> Block<'a> {
     }
 
     fn sweep_steps(&mut self, phase: usize, weight: f64, active: &[bool; LANES], again: bool) {
-        let energy = if phase == 0 { &self.search.guide } else { &self.search.hard };
+        let search = self.search;
+        let energy = if phase == 0 { &search.guide } else { &search.hard };
+        let free = search.constraints().is_empty();
         let Self { queries, x, streams, draws, .. } = self;
         let workspace = &mut self.workspaces[phase];
         // What is asked of a row leaves the sums of the sweep as they are.
@@ -239,7 +241,32 @@ impl<'a> Block<'a> {
                 energy.add_base_along(1.0, d, x, workspace, &mut draws.energies);
             }
             let first = &workspace.slice.first;
-            draws.draw(energy.level(), grid, masses, first, queries, active, &mut x[d], streams);
+            let (old, before) = (x[d], if free { None } else { Some(search.violation(x)) });
+            let mut open = *active;
+            // As in `sweep_tries`, where constraints take part of what the models leave.
+            for _ in 0..if phase == 0 { 1 } else { TRIES } {
+                draws.draw(energy.level(), grid, masses, first, queries, &open, &mut x[d], streams);
+                let Some(before) = &before else {
+                    open = [false; LANES];
+                    break;
+                };
+                let now = search.violation(x);
+                for lane in 0..LANES {
+                    open[lane] &= x[d][lane] != old[lane]
+                        && if phase == 0 {
+                            let worse = (weight * (before[lane] - now[lane])).min(0.0);
+                            streams[lane].uniform() >= math::exp1(worse)
+                        } else {
+                            now[lane] != 0.0
+                        };
+                }
+                if open == [false; LANES] {
+                    break;
+                }
+            }
+            for lane in (0..LANES).filter(|&lane| open[lane]) {
+                x[d][lane] = old[lane];
+            }
             let chosen =
                 Lanes(std::array::from_fn(|lane| stretch_of(first, grid.interval(x[d][lane])) as u64));
             energy.commit(d, &x[d], &chosen, workspace);
@@ -282,10 +309,14 @@ impl<'a> Block<'a> {
     /// Proposes to change each column, or to undo its change, and takes what comes nearer to the requirements, or a
     /// little less near while this weight is small.
     fn guided_tries(&mut self, prior: &Energy, weight: f64, active: &[bool; LANES]) {
-        let guide = &self.search.guide;
+        let search = self.search;
+        let far = |x: &[Lanes<f64>], workspace: &mut Workspace| {
+            let (models, limits) = (search.guide.at(x, workspace), search.violation(x));
+            Lanes(std::array::from_fn(|lane| models[lane] + limits[lane]))
+        };
         let Self { queries, x, streams, draws, workspaces, .. } = self;
         let [for_prior, workspace] = workspaces;
-        let mut here = guide.at(x, workspace);
+        let mut here = far(x, workspace);
         prior.begin_sweep(x, false, for_prior);
         for (grid, masses) in self.search.grids[0].iter().zip(&self.masses[0]) {
             let d = grid.column;
@@ -305,7 +336,7 @@ impl<'a> Block<'a> {
                     x[d][lane] = if rng.uniform() < 0.5 { queries.home[d][lane] } else { own[0] };
                 },
             );
-            let there = guide.at(x, workspace);
+            let there = far(x, workspace);
             for lane in (0..LANES).filter(|&lane| active[lane]) {
                 let worse = (weight * (here[lane] - there[lane])).min(0.0);
                 if streams[lane].uniform() < math::exp1(worse) {

@@ -18,8 +18,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
 use crate::question::{Energy, Parts};
-use crate::simd::LANES;
-use crate::space::Reference;
+use crate::simd::{LANES, Lanes};
+use crate::space::{Constraint, Reference};
 
 use block::Block;
 use column::Grid;
@@ -57,7 +57,7 @@ pub struct Found {
 pub struct Search {
     /// +∞ where a requirement is broken, beside the base measure.
     hard: Energy,
-    /// How far from it rows are.
+    /// How far from it models are; constraints know that themselves.
     guide: Energy,
     /// The base measure alone, where models have no exact draws along columns.
     prior: Option<Energy>,
@@ -80,7 +80,8 @@ impl Search {
         if hard.foreign_width() > 0 || hard.decodes() {
             return Err(Error::Question("other libraries evaluate a model of the question".into()));
         }
-        let guide = hard.graded(based(0.0))?;
+        let alone = Parts { constraints: Vec::new(), ..parts.clone() };
+        let guide = Energy::new(alone)?.graded(based(0.0))?;
         let prior = if hard.stepwise() {
             None
         } else {
@@ -98,6 +99,16 @@ impl Search {
         let pool = ThreadPoolBuilder::new().num_threads(settings.threads).build().ok();
         let pool = pool.filter(|_| settings.threads > 1);
         Ok(Self { reference: hard.reference(), hard, guide, prior, grids, n: settings.n, pool })
+    }
+
+    fn constraints(&self) -> &[Arc<Constraint>] {
+        &self.hard.parts().constraints
+    }
+
+    /// How far the rows are from meeting the constraints.
+    fn violation(&self, x: &[Lanes<f64>]) -> Lanes<f64> {
+        let own = |lane: usize| self.constraints().iter().map(|c| c.violation(|d| x[d][lane])).sum();
+        Lanes(std::array::from_fn(own))
     }
 
     /// Log density of the base measure at a row.

@@ -9,7 +9,7 @@ use crate::model::graph::{Matrix, Op};
 use crate::model::tree::{TreeEnsemble, TreeParts};
 use crate::question::{Energy, Loss, Parts, Term};
 use crate::simd::LANES;
-use crate::space::{Bounds, Kind, Reference};
+use crate::space::{Bounds, Constraint, Kind, Reference, Step};
 
 const HOME: [f64; 3] = [0.0, 1.0, 0.3];
 const COST: f64 = 1.0;
@@ -80,7 +80,18 @@ fn linear_value(level: f64, number: f64, x: f64) -> f64 {
     0.3 * level + 0.25 * number - 0.4 * x
 }
 
-fn search(graph: Graph, from_reference: bool) -> Search {
+/// `number ≤ 3 + 2 x`, a line through bins and whole numbers.
+fn limit() -> Constraint {
+    use Step::{Add, AtMost, Column, Constant, Multiply};
+    let steps = [Column(1), Constant(3.0), Constant(2.0), Column(2), Multiply, Add, AtMost];
+    Constraint::new("number <= 3 + 2 x".into(), &steps, 3).unwrap()
+}
+
+fn within(number: f64, x: f64) -> bool {
+    number <= 3.0 + 2.0 * x
+}
+
+fn search(graph: Graph, from_reference: bool, limited: bool) -> Search {
     let bounds = Bounds::new(vec![0.0, 0.0, 0.0], vec![2.0, 4.0, 1.0]).unwrap();
     let bounds = bounds.with_kinds(vec![Kind::Level, Kind::Integer, Kind::Continuous]).unwrap();
     let energy = Energy::new(Parts {
@@ -88,6 +99,7 @@ fn search(graph: Graph, from_reference: bool) -> Search {
         columns: vec![vec![0, 1, 2]],
         terms: vec![Term::new(1.0, 0, 1, Loss::RequireBand { lower: BAND.0, upper: BAND.1 })],
         reference: from_reference.then(|| (1.0, Arc::new(reference()))),
+        constraints: if limited { vec![Arc::new(limit())] } else { vec![] },
         ..Parts::on(bounds)
     })
     .unwrap();
@@ -95,9 +107,9 @@ fn search(graph: Graph, from_reference: bool) -> Search {
 }
 
 /// What every cell weighs; a query's own value by the measure of its cell times `own`.
-fn table(value: fn(f64, f64, f64) -> f64, from_reference: bool, own: f64) -> Vec<f64> {
+fn table(value: fn(f64, f64, f64) -> f64, from_reference: bool, limited: bool, own: f64) -> Vec<f64> {
     let weight = |level: f64, number: f64, x: f64, own: f64| {
-        let met = (BAND.0..=BAND.1).contains(&value(level, number, x));
+        let met = (BAND.0..=BAND.1).contains(&value(level, number, x)) && (!limited || within(number, x));
         let p = if from_reference { base(level, number, x) } else { 1.0 };
         let mut w = if met { p } else { 0.0 };
         // The number's own cell holds 0 and 1, or all five.
@@ -174,22 +186,23 @@ fn chains_follow_the_stated_law() {
         (trees as fn() -> Graph, tree_value as fn(f64, f64, f64) -> f64, true),
         (linear, linear_value, false),
     ] {
-        for from_reference in [false, true] {
-            let search = search(graph(), from_reference);
+        for (from_reference, limited) in [(false, false), (true, false), (true, true)] {
+            let search = search(graph(), from_reference, limited);
             assert_eq!(search.prior.is_none(), stepwise);
             let found = counts(&search, 20_000, 40);
-            let z = score(&found, &table(value, from_reference, 1.0));
-            assert!(z < 4.0, "trees {stepwise} reference {from_reference}: {z}");
+            let what = format!("trees {stepwise} reference {from_reference} limited {limited}");
+            let z = score(&found, &table(value, from_reference, limited, 1.0));
+            assert!(z < 4.0, "{what}: {z}");
             // A query's own value of another weight would be noticed.
-            let other = score(&found, &table(value, from_reference, 1.3));
-            assert!(other > 6.0, "trees {stepwise} reference {from_reference}: {other}");
+            let other = score(&found, &table(value, from_reference, limited, 1.3));
+            assert!(other > 6.0, "{what}: {other}");
         }
     }
 }
 
 #[test]
 fn what_a_query_gets_depends_on_itself_alone() {
-    let search = search(trees(), true);
+    let search = search(trees(), true, false);
     let rows = [HOME, [0.0, 2.0, 0.9], [0.0, 0.0, 0.1], [0.0, 3.0, 0.2], [0.0, 1.0, 0.6]];
     let (lower, upper) = ([0.0, 0.0, 0.0], [2.0, 4.0, 1.0]);
     let keys: Vec<[u8; 32]> = (0..rows.len() as u8).map(|i| [i; 32]).collect();
