@@ -122,14 +122,15 @@ impl Reference {
         out.clear();
         out.resize(column.cells(), Lanes::splat(0.0));
         for lane in 0..LANES {
-            for (cell, to) in out.iter_mut().enumerate() {
-                to[lane] = self.part(d, cell, x, lane);
+            let row = column.parent.map_or(0, |p| self.columns[p].cell(x[p][lane])) * column.cells();
+            for (to, log) in out.iter_mut().zip(&column.table[row..]) {
+                to[lane] = *log;
             }
             for &child in &column.children {
                 let own = &self.columns[child];
                 let at = own.cell(x[child][lane]);
-                for (cell, to) in out.iter_mut().enumerate() {
-                    to[lane] += own.table[cell * own.cells() + at];
+                for (to, logs) in out.iter_mut().zip(own.table.chunks_exact(own.cells())) {
+                    to[lane] += logs[at];
                 }
             }
         }
