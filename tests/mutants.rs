@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::missing::{MissingModel, missing_table};
 use common::mixed::{MixedModel, mixed_table};
 use common::{small_tree_leaves, step_function, truncated_normal};
 use sondage_core::drift::Drift;
@@ -87,4 +88,16 @@ fn draw_whole_numbers_uniformly_in_spite_of_a_localizer() {
     caught(Fault::UniformInside, || {
         mixed_table(MixedModel::Trees, &Spec::Conditional, Boundary::Reflect, 12)
     });
+}
+
+#[test]
+fn draw_missing_values_without_their_weight() {
+    caught(Fault::ForgetMissing, || {
+        missing_table(MissingModel::Trees, &Spec::Conditional, Boundary::Reflect, 6)
+    });
+}
+
+#[test]
+fn leap_to_missing_values_without_their_weight() {
+    caught(Fault::ForgetMissing, || missing_table(MissingModel::Trees, &WALK, Boundary::Reflect, 40));
 }

@@ -235,7 +235,9 @@ fn guided(
             let first = &scratch.slice.first;
             let mut chosen = Lanes::splat(0);
             for lane in 0..LANES {
-                let least = energies.iter().map(|g| g[lane]).fold(f64::INFINITY, f64::min);
+                let some = |e: &usize| !measure.empty(first[*e] as usize..first[e + 1] as usize);
+                let least =
+                    (0..energies.len()).filter(some).map(|e| energies[e][lane]).fold(f64::INFINITY, f64::min);
                 let masses = measure.masses();
                 let weight =
                     |e: usize, i: usize| masses[i] * math::exp1((least - energies[e][lane]) / temperature);

@@ -93,8 +93,8 @@ impl Energy {
         parts.terms.retain(|t| t.weight != 0.0);
         parts.means.retain(|m| m.weight != 0.0);
         parts.check()?;
-        let kinds = parts.row_kinds();
-        parts.localizers = parts.localizers.into_iter().map(|l| l.on(&kinds)).collect();
+        let (kinds, gaps) = (parts.row_kinds(), parts.row_gaps());
+        parts.localizers = parts.localizers.into_iter().map(|l| l.on(&kinds, &gaps)).collect();
         let (mut n_values, mut slot) = (0, 0);
         let mut programs = Vec::with_capacity(parts.models.len());
         for (m, model) in parts.models.iter().enumerate() {
@@ -134,7 +134,8 @@ impl Energy {
             })
             .collect::<Vec<_>>();
         let direct = programs.iter().all(Program::trivial);
-        let forest = compile(&parts, &programs, &lower, &upper, &kinks)?.swept(sweep_order(&parts));
+        let forest = compile(&parts, &programs, &lower, &upper, &parts.row_missing(), &kinks)?
+            .swept(sweep_order(&parts));
         let foreign = foreign::nodes(&parts, &programs);
         let (ways, stepwise) = ways(&parts, &forest, !foreign.is_empty());
         Ok(Self {

@@ -17,8 +17,8 @@ const MOST_VALUES: usize = 512;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
-    /// Between its cuts, from the running sums of trees.
-    Cuts,
+    /// Between its cuts, from the running sums of trees; with its lowest value and NaN where it may be missing.
+    Cuts(Option<Points>),
     /// Value by value, from the running sums of trees.
     Points(Points),
     /// Value by value, each a whole evaluation.
@@ -56,8 +56,10 @@ fn in_trees(parts: &Parts, forest: &Forest, d: usize) -> Way {
     let convex = parts.localizers.iter().all(|l| l.coefficient(d) >= 0.0);
     let plain = !forest.has_sets(d) && parts.looked_up(d).next().is_none();
     match bounds.kind(d) {
-        Kind::Continuous if plain && convex => Way::Cuts,
-        Kind::Integer if plain && ColumnMeasure::countable(d, bounds, &parts.localizers) => Way::Cuts,
+        Kind::Continuous if plain && convex => cuts(parts, forest, d),
+        Kind::Integer if plain && ColumnMeasure::countable(d, bounds, &parts.localizers) => {
+            cuts(parts, forest, d)
+        }
         Kind::Integer | Kind::Level if bounds.count(d) <= MOST_POINTS => {
             let values: Vec<f64> = values(bounds, d).collect();
             let looked_up = parts
@@ -67,6 +69,11 @@ fn in_trees(parts: &Parts, forest: &Forest, d: usize) -> Way {
         }
         _ => Way::None,
     }
+}
+
+fn cuts(parts: &Parts, forest: &Forest, d: usize) -> Way {
+    let missing = parts.bounds.missing(d) > 0.0;
+    Way::Cuts(missing.then(|| forest.points(vec![(d, vec![f64::NEG_INFINITY, f64::NAN])])))
 }
 
 /// The order in which a sweep goes through the columns of a row: each with those that are looked up in it.
@@ -79,9 +86,11 @@ pub(super) fn sweep_order(parts: &Parts) -> Vec<usize> {
         .collect()
 }
 
+/// The values of an integer or level column, NaN last.
 fn values(bounds: &Bounds, d: usize) -> impl Iterator<Item = f64> {
     let lower = bounds.lower(d);
-    (0..bounds.count(d)).map(move |k| lower + k as f64)
+    let missing = (bounds.missing(d) > 0.0).then_some(f64::NAN);
+    (0..bounds.count(d)).map(move |k| lower + k as f64).chain(missing)
 }
 
 impl Energy {
@@ -93,10 +102,12 @@ impl Energy {
             let cuts = self.forest.cuts(d);
             match (&self.ways[d], bounds.kind(d)) {
                 (Way::None, _) => None,
-                (Way::Cuts, Kind::Continuous) => {
+                (Way::Cuts(_), Kind::Continuous) => {
                     Some(ColumnMeasure::new(d, bounds, cuts, localizers, temperature))
                 }
-                (Way::Cuts, _) => Some(ColumnMeasure::whole(d, bounds, Some(cuts), localizers, temperature)),
+                (Way::Cuts(_), _) => {
+                    Some(ColumnMeasure::whole(d, bounds, Some(cuts), localizers, temperature))
+                }
                 (Way::Points(_), _) => Some(ColumnMeasure::whole(d, bounds, None, localizers, temperature)),
                 // What is evaluated is the whole of G.
                 (Way::Values, _) => Some(ColumnMeasure::whole(d, bounds, None, &[], temperature)),
@@ -129,9 +140,18 @@ impl Energy {
         energies: &mut Vec<Lanes<f64>>,
     ) -> Lanes<u64> {
         match &self.ways[column] {
-            Way::Cuts => {
-                let Workspace { sweep, slice, .. } = workspace;
-                self.forest.slice(self.level, column, x, sweep, slice);
+            Way::Cuts(ends) => {
+                // Trees that are walked may read what is looked up.
+                let seen = self.forest.walks() && !self.parts.lookups.is_empty();
+                if seen {
+                    self.decode(x, workspace);
+                }
+                let Workspace { sweep, slice, row, .. } = workspace;
+                let row = if seen { &row[..] } else { x };
+                match ends {
+                    Some(ends) => self.forest.slice_missing(self.level, column, ends, row, sweep, slice),
+                    None => self.forest.slice(self.level, column, row, sweep, slice),
+                }
                 let own = self.parts.reference_cuts(column);
                 if !own.is_empty() {
                     let cuts = self.forest.cuts(column);
@@ -202,7 +222,7 @@ impl Energy {
     ) {
         let Workspace { sweep, slice, .. } = workspace;
         match &self.ways[column] {
-            Way::Cuts => self.forest.commit(self.level, once((column, *x)), slice, chosen, sweep),
+            Way::Cuts(_) => self.forest.commit(self.level, once((column, *x)), slice, chosen, sweep),
             Way::Points(points) => {
                 self.forest.commit(self.level, points.chosen(chosen), slice, chosen, sweep);
             }
