@@ -97,6 +97,7 @@ class Assembly:
             decoded=None if decoded is None else decoded._lower_upper(),
             means=self._means,
             kinds=sampled._kinds(),
+            missing=sampled._missing(),
             lookups=self._lookups.tables,
         )
         return Evaluation(energy, self._outside(energy, decoding), decoding)

@@ -10,45 +10,59 @@ import numpy as np
 
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError, SpaceError
+from sondage.frames import is_missing
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sondage.columns import Column
     from sondage.frames import Values
 
 __all__ = ["read_column"]
 
 
-def read_column(series: Values, said: str | None, bounds: tuple[float, float] | None) -> Column:
+def read_column(
+    series: Values, said: str | None, bounds: tuple[float, float] | None, *, missing: bool = False
+) -> Column:
     dtype = series.dtype
     numeric = dtype.is_numeric()
     readable = numeric or dtype in (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object)
+    if missing and bool(series.is_null().all()):
+        return _never_there(said, bounds)
     if not readable:
         raise SpaceError(f"dtype {dtype} is not supported; numbers, strings and booleans are")
-    _require_complete(series, numeric)
+    absent = _absent(series, numeric, missing)
+    if absent.all():
+        return _never_there(said, bounds)
+    share = float(absent.mean()) or None
+    if share is not None:
+        series = series.filter((~absent).tolist())
     if dtype.is_decimal():
         series = series.cast(nw.Float64)
     values = cast("list[object]", series.unique(maintain_order=True).to_list())
     if said == "fixed":
         if bounds is not None:
             raise SpaceError("it is both in fixed and in bounds; choose one")
-        return Fixed(values[0]) if len(values) == 1 else Fixed()
+        if len(values) == 1 and share is None:
+            return Fixed(values[0])
+        return Fixed(missing=share is not None)
     kind = said or ("continuous" if dtype.is_float() or dtype.is_decimal() else None)
     kind = kind or ("integer" if dtype.is_integer() else "categorical")
     if kind == "categorical":
         if bounds is not None:
             raise SpaceError("bounds are for continuous and integer columns; this is categorical")
-        return Fixed(values[0]) if len(values) == 1 else Categorical(_ordered(values))
+        return _levels(values, share)
     if not numeric:
         raise SpaceError(f"dtype {dtype} cannot be {kind}; numbers are needed")
     if bounds is None and len(values) == 1:
-        return Fixed(values[0])
+        return _levels(values, share)
     lower, upper = _pair(bounds) if bounds is not None else (series.min(), series.max())
     if kind == "integer":
         for value in cast("list[float]", values):
             if not float(value).is_integer():
                 raise SpaceError(f"it holds {value!r} and cannot be integer; say continuous")
-        return Integer(cast("int", lower), cast("int", upper))
-    return Continuous(lower, upper)
+        return Integer(cast("int", lower), cast("int", upper), share)
+    return Continuous(lower, upper, share)
 
 
 def _pair(bounds: object) -> tuple[float, float]:
@@ -57,17 +71,38 @@ def _pair(bounds: object) -> tuple[float, float]:
     return bounds[0], bounds[1]
 
 
+def _levels(values: list[object], share: float | None) -> Column:
+    """One value, or levels; the level None, if a value may be missing, is the last."""
+    if share is not None:
+        return Categorical([*_ordered(values), None])
+    return Fixed(values[0]) if len(values) == 1 else Categorical(_ordered(values))
+
+
+def _never_there(said: str | None, bounds: object) -> Column:
+    if bounds is not None or said not in (None, "fixed", "categorical"):
+        raise SpaceError("it holds missing values only; give it bounds in a space written by hand")
+    return Fixed(None, missing=True)
+
+
 def _ordered(values: list[object]) -> list[object]:
     return sorted(values, key=lambda value: (str(type(value)), value))
 
 
-def _require_complete(series: Values, numeric: bool) -> None:
-    bad = series.is_null().to_numpy()
+def _absent(series: Values, numeric: bool, missing: bool) -> NDArray[np.bool_]:
+    """Where values are missing, which must be allowed."""
+    absent = series.is_null().to_numpy().astype(np.bool_)
+    infinite = np.zeros_like(absent)
     if numeric:
-        bad = bad | ~np.isfinite(series.cast(nw.Float64).to_numpy().astype(np.float64))
+        numbers = series.cast(nw.Float64).to_numpy().astype(np.float64)
+        absent, infinite = absent | np.isnan(numbers), np.isinf(numbers)
+    elif missing and series.dtype == nw.Object:
+        absent = np.fromiter((is_missing(value) for value in series.to_list()), np.bool_)
+    bad = infinite if missing else infinite | absent
     if bad.any():
         row = int(np.argmax(bad))
+        kept = "" if infinite[row] else ', or keep missing values with missing="allow"'
         raise DataError(
             f"the value in row {row} is {series[row]}; missing, NaN and infinite values are not "
-            "supported: drop or fill these rows"
+            f"supported: drop or fill these rows{kept}"
         )
+    return absent

@@ -20,11 +20,13 @@ from sondage.columns import (
     bounds_of,
     has_levels,
     inside_column,
+    may_be_missing,
+    missing_weight,
     moves,
     require_allowed,
 )
 from sondage.errors import DataError, SpaceError
-from sondage.frames import listed, to_narwhals, to_row
+from sondage.frames import is_missing, listed, to_narwhals, to_row
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,8 +42,9 @@ class Space:
     """The declared set of rows: an ordered mapping from column name to kind.
 
     The base measure is Lebesgue on continuous columns, counting on integer and categorical ones
-    (MATH section 1); the sampler never leaves the space. Spaces are equal if they hold the same
-    columns in the same order; the dtypes that `from_frame` remembers are not compared.
+    (MATH section 1); a missing value has its own share (`Continuous`). The sampler never leaves the
+    space. Spaces are equal if they hold the same columns in the same order; the dtypes that
+    `from_frame` remembers are not compared.
 
     Parameters
     ----------
@@ -134,7 +137,8 @@ class Space:
         Parameters
         ----------
         frame : polars, pandas or pyarrow frame, or 2-D numpy array
-            At least one row; no value missing, NaN or infinite. An array's columns are continuous.
+            At least one row; no value infinite, and none missing unless `missing` says so. An
+            array's columns are continuous.
         continuous, integer, categorical : collection of str
             Columns whose kind is said here instead of read off the dtype.
         fixed : collection of str
@@ -146,8 +150,11 @@ class Space:
             See `Space`.
         reference : None
             The base measure; None is the uniform one, and there is no other yet.
-        missing : {"forbid"}
-            What to do with missing values; they can only be refused yet.
+        missing : {"forbid", "allow"}
+            Whether a column that holds missing values (null or NaN) may do so in the space, too.
+            Then they are its level None; of a column of numbers, with their share in the frame as
+            share in the base measure (`Continuous`). A column that holds one number and missing
+            values is categorical.
         names : sequence of str, optional
             Names for the columns of a numpy array; otherwise ``x0, x1, …``.
 
@@ -166,8 +173,8 @@ class Space:
         if reference is not None:
             kind = type(reference).__name__
             raise SpaceError(f"reference= is not available yet; leave it out (given: {kind})")
-        if missing != "forbid":
-            raise SpaceError(f"missing={missing!r} is not available yet; it must be 'forbid'")
+        if missing not in ("forbid", "allow"):
+            raise SpaceError(f"missing={missing!r} must be 'forbid' or 'allow'")
         table = to_narwhals(frame, names)
         if len(table) == 0:
             raise DataError("the frame has no rows; a space is read off at least one")
@@ -187,7 +194,10 @@ class Space:
                 raise SpaceError(f"column {name!r} is named in {' and '.join(said)}; choose one")
             try:
                 columns[name] = read_column(
-                    table.get_column(name), said[0] if said else None, bounds.get(name)
+                    table.get_column(name),
+                    said[0] if said else None,
+                    bounds.get(name),
+                    missing=missing == "allow",
                 )
             except (SpaceError, DataError) as error:
                 raise type(error)(f"column {name!r}: {error}") from None
@@ -221,7 +231,7 @@ class Space:
         columns = dict(self._items)
         for name, value in values.items():
             require_allowed(name, columns[name], value)
-            columns[name] = Fixed(value)
+            columns[name] = Fixed(value, missing=may_be_missing(columns[name]))
         return Space(
             columns,
             increase_only=self.increase_only - values.keys(),
@@ -233,6 +243,7 @@ class Space:
 
         Increase-only columns get the row's value as lower bound, decrease-only ones as upper
         bound (`Fixed` where that leaves a single value), columns fixed at the query's value get it.
+        Such a column is missing in the answer exactly if it is in the row.
 
         Parameters
         ----------
@@ -258,19 +269,20 @@ class Space:
             if name not in values:
                 raise SpaceError(f"the row has no value for column {name!r}, which depends on it")
             require_allowed(name, column, values[name])
-            if isinstance(column, Continuous | Integer):
+            if isinstance(column, Continuous | Integer) and not is_missing(values[name]):
                 value = cast("float", values[name])
                 lower = value if grows else column.lower
                 upper = value if shrinks else column.upper
                 columns[name] = Fixed(value) if lower == upper else type(column)(lower, upper)  # type: ignore[arg-type]
             else:
-                columns[name] = Fixed(values[name])
+                columns[name] = Fixed(values[name], missing=may_be_missing(column))
         return Space(columns)._typed(self._dtypes)
 
     def contains(self, frame: FrameLike) -> NDArray[np.bool_]:
         """Say for each row whether it lies in the space, bounds included.
 
-        Columns that are not the space's are ignored; a missing or NaN value is outside.
+        Columns that are not the space's are ignored; a missing or NaN value is outside where none
+        may be missing.
 
         Returns
         -------
@@ -325,6 +337,10 @@ class Space:
         lower, upper = np.array([bounds_of(column) for _, column in self._items]).T.copy()
         return lower, upper
 
+    def _missing(self) -> NDArray[np.float64]:
+        """Weights of a missing value in the columns; see `missing_weight`."""
+        return np.array([missing_weight(column) for _, column in self._items])
+
     def _kinds(self) -> NDArray[np.uint8]:
         """How the sampler moves each column."""
         return np.array([moves(column) for _, column in self._items], dtype=np.uint8)
@@ -333,10 +349,11 @@ class Space:
         """Refuse columns other than continuous ones and fixed numbers; `what` cannot have them."""
         self.sampleable()
         for name, column in self._items:
-            if isinstance(column, Integer) or has_levels(column):
+            if isinstance(column, Integer) or has_levels(column) or may_be_missing(column):
                 raise SpaceError(
                     f"column {name!r} is {column!r}; {what} needs continuous columns and fixed "
-                    "numbers: declare it Continuous, fix it at a number, or leave it out"
+                    "numbers, none of them missing: declare it Continuous, fix it at a number, or "
+                    "leave it out"
                 )
 
     def _typed(self, dtypes: Sequence[pl.DataType | None]) -> Space:
