@@ -7,7 +7,7 @@ use super::{Conditional, Reply, State, Streams, Target};
 use crate::adapt::Phase;
 use crate::model::{Graph, TreeEnsemble, TreeParts};
 use crate::question::{Energy, Localizer, Loss, Parts, Term, Workspace};
-use crate::simd::{LANES, Lanes, Level};
+use crate::simd::{Lanes, Level};
 use crate::space::{Boundary, Bounds, Kind, Lookup};
 
 const TEMPERATURE: f64 = 0.4;
@@ -143,7 +143,6 @@ fn leads(energy: &Energy, target: &Target, row: [f64; 3], position: usize) -> Ve
         Reply::Slice { first: &workspace.slice.first, energies: &energies, nonfinite: Lanes::splat(0) };
     let phase = Phase { step: 10, warmup: 0 };
     kernel.tell(target, phase, &mut state, reply, &mut Streams::new(&[1; 32], 0));
-    assert!(LANES > 2);
     kernel.probabilities(target.measures[position].1.log_masses().len(), 2)
 }
 
