@@ -22,12 +22,17 @@ __all__ = ["read_column"]
 
 
 def read_column(
-    series: Values, said: str | None, bounds: tuple[float, float] | None, *, missing: bool = False
+    series: Values,
+    said: str | None,
+    bounds: tuple[float, float] | None,
+    *,
+    missing: str | None = None,
 ) -> Column:
+    """Read a column's kind; `missing` as in `Space.from_frame`, None where there is no choice."""
     dtype = series.dtype
     numeric = dtype.is_numeric()
     readable = numeric or dtype in (nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object)
-    if missing and bool(series.is_null().all()):
+    if missing == "allow" and bool(series.is_null().all()):
         return _never_there(said, bounds)
     if not readable:
         raise SpaceError(f"dtype {dtype} is not supported; numbers, strings and booleans are")
@@ -88,19 +93,21 @@ def _ordered(values: list[object]) -> list[object]:
     return sorted(values, key=lambda value: (str(type(value)), value))
 
 
-def _absent(series: Values, numeric: bool, missing: bool) -> NDArray[np.bool_]:
+def _absent(series: Values, numeric: bool, missing: str | None) -> NDArray[np.bool_]:
     """Where values are missing, which must be allowed."""
+    allowed = missing == "allow"
     absent = series.is_null().to_numpy().astype(np.bool_)
     infinite = np.zeros_like(absent)
     if numeric:
         numbers = series.cast(nw.Float64).to_numpy().astype(np.float64)
         absent, infinite = absent | np.isnan(numbers), np.isinf(numbers)
-    elif missing and series.dtype == nw.Object:
+    elif allowed and series.dtype == nw.Object:
         absent = np.fromiter((is_missing(value) for value in series.to_list()), np.bool_)
-    bad = infinite if missing else infinite | absent
+    bad = infinite if allowed else infinite | absent
     if bad.any():
         row = int(np.argmax(bad))
-        kept = "" if infinite[row] else ', or keep missing values with missing="allow"'
+        offered = missing is not None and not infinite[row]
+        kept = ', or keep missing values with missing="allow"' if offered else ""
         raise DataError(
             f"the value in row {row} is {series[row]}; missing, NaN and infinite values are not "
             f"supported: drop or fill these rows{kept}"

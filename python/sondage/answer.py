@@ -242,6 +242,8 @@ class Answer:
     def to_pandas(self) -> pd.DataFrame:
         """Return `frame` as a pandas data frame; Enum and Categorical columns are categories.
 
+        Whole numbers of a column with missing ones are floats, as pandas has it.
+
         Raises
         ------
         MissingDependencyError

@@ -197,7 +197,7 @@ class Space:
                     table.get_column(name),
                     said[0] if said else None,
                     bounds.get(name),
-                    missing=missing == "allow",
+                    missing=missing,
                 )
             except (SpaceError, DataError) as error:
                 raise type(error)(f"column {name!r}: {error}") from None

@@ -340,6 +340,16 @@ def test_an_answer_survives_its_file(holed: sd.Answer, tmp_path: Path) -> None:
     assert holed.to_pandas()["job"].isna().sum() == holed.frame["job"].null_count() > 0
 
 
+def test_a_reference_knows_of_no_missing_values() -> None:
+    complete = FRAME.select("age", "full").drop_nulls()
+    reference = sd.reference.chow_liu(complete)
+    holed = sd.Space.from_frame(FRAME.select("age", "full"), missing="allow")
+    with pytest.raises(sd.SpaceError, match="'age' of the reference: its values may be missing"):
+        reference.on(holed)
+    with pytest.raises(sd.DataError, match=r"row 1 is None.*fill these rows$"):
+        sd.reference.chow_liu(FRAME.select("age", "full"))
+
+
 def test_metrics_take_rows_with_missing_values() -> None:
     rng = np.random.default_rng(3)
     rows = pd.DataFrame({"a": rng.random(200), "b": rng.random(200)})
