@@ -11,6 +11,7 @@ import polars as pl
 
 from sondage._encoding import decode
 from sondage.columns import (
+    LEVELS,
     Categorical,
     Fixed,
     has_levels,
@@ -20,6 +21,7 @@ from sondage.columns import (
     missing_weight,
 )
 from sondage.convergence import convergence, levels_convergence, missing_convergence
+from sondage.selection import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,6 +122,18 @@ def convergence_of(answer: Answer) -> Convergence:
         for field in fields(own):
             getattr(measured, field.name)[j] = getattr(own, field.name)[0]
     return measured
+
+
+def far_apart(answer: Answer, k: int) -> NDArray[np.int64]:
+    """Choose rows of the frame that lie far from each other; see `Answer.diverse`."""
+    lower, upper = answer.space._lower_upper()
+    flat = answer.draws.reshape(-1, answer.draws.shape[2])
+    named = answer.space._kinds() == LEVELS
+    numbers, levels = (upper > lower) & ~named, (upper > lower) & named
+    scaled = flat[:, numbers] / (upper - lower)[numbers]
+    missing = np.isnan(flat[:, answer.space._missing() > 0.0])
+    apart = np.column_stack([flat[:, levels], missing])
+    return spread(scaled, apart, answer.energies.reshape(-1), answer.valid.reshape(-1), k)
 
 
 def arviz_attributes(answer: Answer) -> dict[str, object]:

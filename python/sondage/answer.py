@@ -10,13 +10,18 @@ import numpy as np
 import polars as pl
 
 from sondage._display import as_html, as_text
-from sondage._tables import arviz_attributes, convergence_of, draws_frame, summary_frame, to_pandas
-from sondage.columns import LEVELS
+from sondage._tables import (
+    arviz_attributes,
+    convergence_of,
+    draws_frame,
+    far_apart,
+    summary_frame,
+    to_pandas,
+)
 from sondage.diagnostics import Diagnostics, RunStatistics, diagnose
 from sondage.errors import DataError, MissingDependencyError
 from sondage.frames import plain
 from sondage.plot import AnswerPlots
-from sondage.selection import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -226,18 +231,10 @@ class Answer:
             If there are fewer than `k` draws.
         """
         wanted = _positive("k", k)
-        chains, draws, width = self.draws.shape
-        if wanted > chains * draws:
-            raise DataError(f"k = {wanted} rows are more than the {chains * draws} draws there are")
-        lower, upper = self.space._lower_upper()
-        flat = self.draws.reshape(chains * draws, width)
-        named = self.space._kinds() == LEVELS
-        numbers, levels = (upper > lower) & ~named, (upper > lower) & named
-        scaled = flat[:, numbers] / (upper - lower)[numbers]
-        missing = np.isnan(flat[:, self.space._missing() > 0.0])
-        apart = np.column_stack([flat[:, levels], missing])
-        energies, valid = self.energies.reshape(-1), self.valid.reshape(-1)
-        return self._frame[spread(scaled, apart, energies, valid, wanted)]
+        n = self.energies.size
+        if wanted > n:
+            raise DataError(f"k = {wanted} rows are more than the {n} draws there are")
+        return self._frame[far_apart(self, wanted)]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return `frame` as a pandas data frame; Enum and Categorical columns are categories.

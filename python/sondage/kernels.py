@@ -27,6 +27,9 @@ DRIFTS = ("gradient", "closed_form")
 class RandomWalk:
     """Gaussian random-walk Metropolis on all free columns at once (MATH 3.2).
 
+    Where values may be missing, a quarter of the steps lead from a number of one of these columns
+    to a missing value or back to any number, with the exact acceptance; the others leave it.
+
     Parameters
     ----------
     scale : float, optional
@@ -91,7 +94,7 @@ class Smoothed:
 
 @dataclass(frozen=True, slots=True)
 class MALA:
-    """Metropolis-adjusted Langevin steps (MATH 3.1).
+    """Metropolis-adjusted Langevin steps of continuous columns that are never missing (MATH 3.1).
 
     Parameters
     ----------

@@ -332,6 +332,31 @@ def test_figures_have_room_for_missing_values(holed: sd.Answer, tmp_path: Path) 
     assert "or missing (30 %)" in page
 
 
+def test_a_column_may_have_no_value_at_all(
+    make_answer: Callable[..., sd.Answer], tmp_path: Path
+) -> None:
+    space = sd.Space({"x": sd.Continuous(0, 1, missing=0.5), "y": sd.Continuous(0, 1)})
+    values = np.random.default_rng(0).random((4, 200, 2))
+    values[:, :, 0] = np.nan
+    answer = make_answer(space, values=values)
+    row = answer.summary().row(0, named=True)
+    assert row.pop("column") == "x"
+    assert row.pop("missing") == 1.0
+    assert set(row.values()) == {None}
+    answer.report(tmp_path / "answer.html")
+    answer.plot.scatter("x", "y")
+    assert answer.diverse(2)["x"].null_count() == 2
+
+
+def test_an_array_may_hold_nan() -> None:
+    rows = np.array([[0.0, 1.0], [np.nan, 2.0], [3.0, 4.0], [1.0, 2.0]])
+    space = sd.Space.from_frame(rows, missing="allow", names=["a", "b"])
+    assert space.kinds["a"] == sd.Continuous(0.0, 3.0, missing=0.25)
+    assert space.contains(rows).all()
+    near = sd.near(pl.DataFrame({"a": [None], "b": [2.0]}, {"a": pl.Float64, "b": pl.Float64}))
+    assert near.evaluate(rows, space).tolist() == [10.0, 0.0, 13.0, 9.0]
+
+
 def test_an_answer_survives_its_file(holed: sd.Answer, tmp_path: Path) -> None:
     again = sd.load_answer(holed.save(tmp_path / "answer.parquet"))
     assert again.draws.tobytes() == holed.draws.tobytes()

@@ -69,7 +69,7 @@ def marginals(answer: Answer, reference: FrameLike | None = None) -> Figure:
             axes.stairs(outline, steps, color=REFERENCE, linewidth=1.3, label=told)
             top = max(top, outline.max())
         axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylim(0.0, 1.06 * top)
+        axes.set_ylim(0.0, 1.06 * max(top, 1e-9))
         dress(axes, name, width=max(14, 110 // across))
         most = min(few, kind.upper - kind.lower) if isinstance(kind, Integer) else few
         ticks_inside(axes, edges[0], edges[-1], most)

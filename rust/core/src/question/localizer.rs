@@ -96,9 +96,10 @@ impl Localizer {
                 let x = s.load(x);
                 let mut r = s.abs(s.sub(x, s.splat(self.anchor[d])));
                 if self.gaps[d] > 0.0 {
-                    let gap = if self.anchor[d].is_nan() { [self.gaps[d], 0.0] } else { [0.0, self.gaps[d]] };
-                    let number = if self.anchor[d].is_nan() { s.splat(gap[0]) } else { r };
-                    r = s.select(s.le(x, x), number, s.splat(gap[1]));
+                    let gap = s.splat(self.gaps[d]);
+                    let (number, missing) =
+                        if self.anchor[d].is_nan() { (gap, s.splat(0.0)) } else { (r, gap) };
+                    r = s.select(s.le(x, x), number, missing);
                 }
                 let r = match (self.kinds[d], self.power) {
                     (Kind::Level, _) => s.select(s.lt(s.splat(0.0), r), s.splat(1.0), s.splat(0.0)),
