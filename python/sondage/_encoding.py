@@ -2,8 +2,7 @@
 
 A sampled row is a float64 for each column of the space, in its order: numbers as they are, NaN
 where missing, a level as its position in `Categorical.levels`, a fixed value that is not a number
-as 0.
-In a frame a missing value is null, whatever the dtype.
+as 0. In a frame a missing value is null, whatever the dtype.
 """
 
 from __future__ import annotations
