@@ -12,7 +12,7 @@ use sondage_core::kernel::{Reply, Request, Schedule, Spec, State, Streams, Targe
 use sondage_core::question::{Energy, Localizer, Workspace};
 use sondage_core::rng::{Purpose, stream};
 use sondage_core::simd::{LANES, Lanes, Level};
-use sondage_core::space::Boundary;
+use sondage_core::space::{Base, Boundary};
 
 const SAMPLING: Phase = Phase { step: 10, warmup: 0 };
 const TEMPERATURE: f64 = 0.3;
@@ -32,7 +32,7 @@ fn question() -> Energy {
 fn target(energy: &Energy, boundary: Boundary) -> Target {
     Target {
         bounds: energy.bounds().clone(),
-        reference: energy.reference(),
+        base: Base::new(energy.bounds().clone(), energy.reference()),
         temperature: TEMPERATURE,
         boundary,
         measures: vec![],

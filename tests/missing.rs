@@ -24,7 +24,12 @@ fn cycle(kernels: Vec<Spec>) -> Spec {
 fn trees_on_columns_that_may_be_missing() {
     let smoothed = Drift::Smoothed { sigma: Some(0.2), directions: 4, noise: Noise::Shared };
     let mala = Spec::Mala { step: Some(0.3), drift: smoothed, precondition: true };
-    let kernels = [(Spec::Conditional, 6), (WALK, 40), (cycle(vec![Spec::Conditional, WALK, mala]), 6)];
+    let kernels = [
+        (Spec::Conditional, 6),
+        (WALK, 40),
+        (Spec::Independence, 40),
+        (cycle(vec![Spec::Conditional, WALK, mala]), 6),
+    ];
     for (spec, steps) in kernels {
         for boundary in [Boundary::Reflect, Boundary::Reject] {
             let z = missing_table(MissingModel::Trees, &spec, boundary, steps);

@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::mixed::{MixedModel, mixed_table};
+use common::mixed::{MixedModel, mixed_table, mixed_table_from_reference};
 use common::{chi_square, sample, settings};
 use sondage_core::drift::{Drift, Noise};
 use sondage_core::kernel::Spec;
@@ -37,6 +37,7 @@ fn trees_on_mixed_columns() {
     let kernels = [
         (Spec::Conditional, 6),
         (walk(0.4), 40),
+        (Spec::Independence, 40),
         (cycle(vec![Spec::Conditional, walk(0.5)]), 6),
         (Spec::Mixture { kernels: vec![Spec::Conditional, walk(0.3)], weights: vec![1.0, 2.0] }, 12),
         (cycle(vec![Spec::Conditional, smoothed()]), 8),
@@ -62,6 +63,23 @@ fn smooth_models_on_mixed_columns() {
             let z = mixed_table(MixedModel::Smooth, &spec, boundary, steps);
             assert!(z < Z, "{spec:?} {boundary:?}: {z}");
         }
+    }
+}
+
+#[test]
+fn rows_from_a_reference() {
+    let mala = Spec::Mala { step: Some(0.2), drift: Drift::Gradient, precondition: true };
+    let kernels = [
+        (MixedModel::Trees, Spec::Conditional, 6),
+        (MixedModel::Trees, Spec::Independence, 40),
+        (MixedModel::Trees, cycle(vec![Spec::Conditional, smoothed()]), 8),
+        (MixedModel::Smooth, walk(0.4), 40),
+        (MixedModel::Smooth, Spec::Independence, 40),
+        (MixedModel::Smooth, cycle(vec![Spec::Conditional, mala, Spec::Independence]), 8),
+    ];
+    for (model, spec, steps) in kernels {
+        let z = mixed_table_from_reference(model, &spec, steps);
+        assert!(z < Z, "{model:?} {spec:?}: {z}");
     }
 }
 

@@ -8,7 +8,7 @@
 mod common;
 
 use common::missing::{MissingModel, missing_table};
-use common::mixed::{MixedModel, mixed_table};
+use common::mixed::{MixedModel, mixed_table, mixed_table_from_reference};
 use common::{small_tree_leaves, step_function, truncated_normal};
 use sondage_core::drift::Drift;
 use sondage_core::kernel::Spec;
@@ -71,6 +71,11 @@ fn draw_uniformly_in_spite_of_a_localizer() {
 #[test]
 fn fold_whole_numbers_at_their_bounds() {
     caught(Fault::FoldWhole, || mixed_table(MixedModel::Trees, &WALK, Boundary::Reflect, 40));
+}
+
+#[test]
+fn forget_the_density_of_draws_from_the_base_measure() {
+    caught(Fault::ForgetBase, || mixed_table_from_reference(MixedModel::Trees, &Spec::Independence, 40));
 }
 
 #[test]

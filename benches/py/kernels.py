@@ -4,7 +4,7 @@ python benches/py/kernels.py
 
 Prints the smallest bulk effective sample size over the columns and G, per second of processor time
 of the whole call, one thread, median of three seeds: first for questions about trees, then for
-smooth ones.
+smooth ones, then for both on a space with a reference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import MinMaxScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import sondage as sd
@@ -42,6 +43,26 @@ SMOOTH: dict[str, sd.Kernel] = {
     "Cycle 1 : 6 (auto)": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 6]),
     "Cycle 1 : 20": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 20]),
     "Mixture 3 : 1": sd.Mixture(sd.MALA(), sd.RandomWalk(), weights=[3, 1]),
+}
+
+STEPS_FROM_REFERENCE: dict[str, sd.Kernel] = {
+    "Conditional": sd.Conditional(),
+    "Independence": sd.Independence(),
+    "Conditional, walks 1 : 4": sd.Cycle(sd.Conditional(), sd.RandomWalk(0.5), repeats=[1, 4]),
+    "Conditional, Independence 1 : 4": sd.Cycle(
+        sd.Conditional(), sd.Independence(), repeats=[1, 4]
+    ),
+    "1 : 10 (auto)": sd.Cycle(sd.Conditional(), sd.Independence(), repeats=[1, 10]),
+}
+
+SMOOTH_FROM_REFERENCE: dict[str, sd.Kernel] = {
+    "RandomWalk": sd.RandomWalk(),
+    "Independence": sd.Independence(),
+    "MALA, walks 1 : 6": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 6]),
+    "MALA, Independence 1 : 6": sd.Cycle(sd.MALA(), sd.Independence(), repeats=[1, 6]),
+    "MALA, walks, Independence 1 : 2 : 6 (auto)": sd.Cycle(
+        sd.MALA(), sd.RandomWalk(), sd.Independence(), repeats=[1, 2, 6]
+    ),
 }
 
 Case = tuple[sd.Question, sd.Space, float]
@@ -128,6 +149,24 @@ def about_smooth_models() -> dict[str, Case]:
     }
 
 
+def from_a_reference() -> tuple[dict[str, Case], dict[str, Case]]:
+    """Return questions about trees, and smooth ones, on a space with a reference."""
+    cancer = load_breast_cancer(as_frame=True)
+    frame, labels = cancer.data, cancer.target
+    space = sd.Space.from_frame(frame, reference=sd.reference.chow_liu(frame))
+    forest = sd.as_model(
+        RandomForestClassifier(100, max_depth=6, random_state=0).fit(frame, labels)
+    )
+    logistic = sd.as_model(make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, labels))
+    return {
+        "cancer, forest: required label": (sd.require(forest, 1), space, 1.0),
+        "cancer, forest: risky": (sd.prediction_risky(forest), space, 0.02),
+    }, {
+        "cancer, logistic: required label": (sd.require(logistic, 1), space, 1.0),
+        "cancer, logistic: risky": (sd.prediction_risky(logistic), space, 0.01),
+    }
+
+
 def effective(case: Case, kernel: sd.Kernel, seed: int, seconds: float = 1.0) -> float:
     """Return effective draws per second of processor time, from a run of about `seconds`."""
     question, space, temperature = case
@@ -167,9 +206,12 @@ def compare(cases: dict[str, Case], kernels: dict[str, sd.Kernel]) -> None:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     compare(about_trees(), TREES)
     compare(about_smooth_models(), SMOOTH)
+    steps, smooth = from_a_reference()
+    compare(steps, STEPS_FROM_REFERENCE)
+    compare(smooth, SMOOTH_FROM_REFERENCE)
 
 
 if __name__ == "__main__":

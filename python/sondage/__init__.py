@@ -26,7 +26,16 @@ from sondage.errors import (
     SpaceError,
 )
 from sondage.exact import Gaussian, linear_gaussian
-from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
+from sondage.kernels import (
+    MALA,
+    Conditional,
+    Cycle,
+    Independence,
+    Kernel,
+    Mixture,
+    RandomWalk,
+    Smoothed,
+)
 from sondage.models import Model, as_model, ensemble
 from sondage.pullback import pullback
 from sondage.questions import (
@@ -55,6 +64,7 @@ __all__ = [
     "Fixed",
     "ForeignModelWarning",
     "Gaussian",
+    "Independence",
     "Integer",
     "InternalError",
     "Kernel",

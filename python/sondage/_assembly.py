@@ -78,9 +78,13 @@ class Assembly:
             self._terms.append((weight, self._nodes(outputs, space, first), loss))
 
     def evaluation(
-        self, sampled: Space, decoding: Decoding | None = None, decoded: Space | None = None
+        self,
+        sampled: Space,
+        decoding: Decoding | None = None,
+        decoded: Space | None = None,
+        base: tuple[float, _core.Reference] | None = None,
     ) -> Evaluation:
-        """Return G of rows of a space.
+        """Return G of rows of a space; with a base measure p at a temperature τ, G − τ log p.
 
         With a decoder these are latent rows, the terms are about ``[data columns, latent
         columns]``, and G is +∞ where the data row is outside the space `decoded`.
@@ -99,8 +103,9 @@ class Assembly:
             kinds=sampled._kinds(),
             missing=sampled._missing(),
             lookups=self._lookups.tables,
+            reference=base,
         )
-        return Evaluation(energy, self._outside(energy, decoding), decoding)
+        return Evaluation(energy, self._outside(energy, decoding), decoding, base)
 
     def _outside(self, energy: _core.Energy, decoding: Decoding | None) -> Outputs | None:
         """Return what Python evaluates, in the order in which the core takes it."""

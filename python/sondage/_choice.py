@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sondage.errors import SamplingError
 from sondage.frames import listed
-from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
+from sondage.kernels import MALA, Conditional, Cycle, Independence, Kernel, Mixture, RandomWalk
 
 if TYPE_CHECKING:
     from sondage import _core
+    from sondage.kernels import Mover
     from sondage.space import Space
 
 __all__ = ["choose_kernel", "default_warmup", "require_moved"]
 
-_KERNELS = (RandomWalk, MALA, Conditional, Mixture, Cycle)
+_KERNELS = (RandomWalk, MALA, Conditional, Independence, Mixture, Cycle)
 
 
 def choose_kernel(
@@ -25,61 +26,95 @@ def choose_kernel(
         return kernel, "asked for"
     if kernel != "auto":
         raise SamplingError(
-            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Mixture or Cycle"
+            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Independence, "
+            "Mixture or Cycle"
         )
-    if energy.stepwise and not energy.asks:
+    if energy.stepwise:
+        return _for_steps(energy)
+    slope = energy.differentiable and energy.sloped and energy.continuous
+    once = bool(outside) or energy.averages
+    why = []
+    # Kernels, how often each moves in a cycle, and its weight where a step is one of them.
+    parts: list[tuple[Kernel, int, float]] = []
+    if energy.drawn and not once:
+        parts.append((Conditional(), 1, 1))
+        why.append(
+            "integer and categorical columns of few values are drawn exactly, by evaluating the "
+            "question at every value"
+        )
+    if slope:
+        # Integers and categories move by walks alone.
+        parts.append((MALA(), 1, 1 if energy.mixed else 3))
+        why.append("the question has a gradient, which finds the way inside a region")
+    walks = (6 if slope else 4) if not energy.referenced else 2
+    parts.append((RandomWalk(), walks, 1))
+    if slope:
+        why.append("joint steps of any length carry chains between regions that lie apart")
+    elif energy.drawn and not once:
+        why.append(
+            "joint steps of any length move the rest, and carry chains between regions that lie "
+            "apart"
+        )
+    else:
+        why.append("the question has neither exact conditional draws nor a gradient")
+    if energy.referenced:
+        parts.append((Independence(), 6, sum(weight for *_, weight in parts)))
+        why.append(f"{_REDRAWN}, as often as not")
+    if once:
+        why.append(_one_call(outside))
+    return _together(parts, mixed=once), "; ".join(why)
+
+
+_REDRAWN = "rows are drawn anew from the reference, in part or whole"
+
+
+def _for_steps(energy: _core.Energy) -> tuple[Kernel, str]:
+    """Return the kernel for questions that have exact conditional draws of all columns."""
+    if not energy.asks:
         return Conditional(), (
             "the question asks no model, so its columns are independent and each is drawn exactly"
         )
-    if energy.stepwise:
-        return Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4]), (
-            "every model in the question is constant between thresholds, so each column is drawn "
-            "exactly given the others, without step size or rejection; four long joint steps after "
-            "each such sweep, cheap beside it, carry chains between regions that differ in several "
-            "columns at once"
-        )
-    slope = energy.differentiable and energy.sloped and energy.continuous
-    if outside and not slope:
-        return RandomWalk(), (
-            "the question has no gradient; the own library of "
-            f"{listed(outside)} gives outputs in one batched call a step for all chains"
-        )
-    if not slope and not energy.drawn:
-        return RandomWalk(), "the question has neither exact conditional draws nor a gradient"
-    draws = (
-        "integer and categorical columns of few values are drawn exactly, by evaluating the "
-        "question at every value"
+    drawn = (
+        "every model in the question is constant between thresholds, so each column is drawn "
+        "exactly given the others, without step size or rejection"
     )
-    if not slope:
-        return Cycle(Conditional(), RandomWalk(), repeats=[1, 4]), (
-            f"{draws}; joint steps of any length move the rest, and carry chains between regions "
-            "that lie apart"
+    if energy.referenced:
+        return Cycle(Conditional(), Independence(), repeats=[1, 10]), (
+            f"{drawn}; after each such sweep {_REDRAWN}, which is cheap beside it and carries "
+            "chains between regions that differ in several columns at once"
         )
-    why = (
-        "the question has a gradient, which finds the way inside a region; joint steps of any "
-        "length carry chains between regions that lie apart"
+    return Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4]), (
+        f"{drawn}; four long joint steps after each such sweep, cheap beside it, carry chains "
+        "between regions that differ in several columns at once"
     )
-    if outside or energy.averages:
-        # Integers and categories move by walks alone.
-        weights = [1, 1] if energy.mixed else [3, 1]
-        if outside:
-            why += (
-                f"; a step is one of the two: one batched call of {listed(outside)} for all "
-                "chains, and one back where it takes the gradient"
-            )
-        else:
-            why += "; a step is one of the two, so one pass over all members"
-        return Mixture(MALA(), RandomWalk(), weights=weights), why
-    if energy.drawn:
-        return Cycle(Conditional(), MALA(), RandomWalk(), repeats=[1, 1, 6]), f"{why}; {draws}"
-    return Cycle(MALA(), RandomWalk(), repeats=[1, 6]), f"{why}, and cost little beside it"
+
+
+def _one_call(outside: tuple[str, ...]) -> str:
+    if outside:
+        return (
+            f"a step is one of these: one batched call of {listed(outside)} for all chains, and "
+            "one back where it takes the gradient"
+        )
+    return "a step is one of these, so one pass over all members"
+
+
+def _together(parts: list[tuple[Kernel, int, float]], *, mixed: bool) -> Kernel:
+    kernels = [cast("Mover", kernel) for kernel, *_ in parts]
+    if len(kernels) == 1:
+        return kernels[0]
+    if mixed:
+        return Mixture(*kernels, weights=[weight for *_, weight in parts])
+    return Cycle(*kernels, repeats=[repeat for _, repeat, _ in parts])
 
 
 def default_warmup(kernel: Kernel) -> int:
     """Return the steps of warm-up: 200 where all draw exactly and none adapts, else 1000."""
     parts = kernel.kernels if isinstance(kernel, Cycle) else (kernel,)
     walks = [part for part in parts if part != Conditional()]
-    fixed = all(isinstance(walk, RandomWalk) and walk.scale is not None for walk in walks)
+    fixed = all(
+        isinstance(walk, Independence) or (isinstance(walk, RandomWalk) and walk.scale is not None)
+        for walk in walks
+    )
     return 200 if fixed and len(walks) < len(parts) else 1000
 
 
@@ -99,5 +134,5 @@ def require_moved(kernel: Kernel, energy: _core.Energy, space: Space) -> None:
     raise SamplingError(
         f"{kernel!r} does not move column {name!r}, which is {space.kinds[name]!r}: MALA moves "
         "continuous columns that are never missing, Conditional those that it can draw exactly, "
-        "RandomWalk all; combine them, as in Cycle(MALA(), RandomWalk())"
+        "RandomWalk and Independence all; combine them, as in Cycle(MALA(), RandomWalk())"
     )

@@ -12,6 +12,7 @@ __all__ = [
     "Kernel",
     "Localizer",
     "Loss",
+    "Reference",
     "Run",
     "Stack",
     "TreeEnsemble",
@@ -150,6 +151,7 @@ class Reference:
     ) -> Self: ...
     def log_density(self, rows: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
+@final
 class Energy:
     def __new__(
         cls,
@@ -191,6 +193,8 @@ class Energy:
     @property
     def asks(self) -> bool: ...
     @property
+    def referenced(self) -> bool: ...
+    @property
     def continuous(self) -> bool: ...
     @property
     def mixed(self) -> bool: ...
@@ -215,6 +219,8 @@ class Kernel:
     def random_walk(scale: float | None = None) -> Kernel: ...
     @staticmethod
     def mala(step: float | None, drift: Drift, precondition: bool) -> Kernel: ...
+    @staticmethod
+    def independence() -> Kernel: ...
     @staticmethod
     def conditional() -> Kernel: ...
     @staticmethod

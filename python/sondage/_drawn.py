@@ -44,6 +44,10 @@ class Drawn:
         """Return what `Run.finish` gave; no draws yet where they must be decoded."""
         sampled, energies = result["draws"], result["energies"]
         if evaluation.decoding is None:
+            if evaluation.base is not None:
+                temperature, reference = evaluation.base
+                log = reference.log_density(sampled.reshape(-1, sampled.shape[-1]))
+                energies = energies + temperature * log.reshape(energies.shape)
             return cls(sampled, energies, np.zeros(energies.shape, dtype=np.bool_), None)
         return cls(
             np.empty((len(sampled), 0, width)), energies[:, :0], energies[:, :0] > 0, sampled[:, :0]

@@ -13,7 +13,7 @@ from sondage.errors import ModelError, SamplingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sondage._core import Energy, Run
+    from sondage._core import Energy, Reference, Run
     from sondage._decoding import Decoding
     from sondage._probes import Outputs
 
@@ -35,11 +35,14 @@ class Evaluation:
         What it does not: the outputs of models and functions that Python calls.
     decoding : Decoding or None
         From sampled rows to rows of the space, where they are not the same.
+    base : (float, Reference) or None
+        A temperature τ and a density p of sampled rows: what is evaluated is G − τ log p.
     """
 
     energy: Energy
     outside: Outputs | None = None
     decoding: Decoding | None = None
+    base: tuple[float, Reference] | None = None
 
     def __call__(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """G of sampled rows, with one batched call for each foreign output.

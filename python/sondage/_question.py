@@ -259,12 +259,15 @@ class Question(ABC):
         """Return questions with the spaces and rows on which their models confirm an answer."""
         return [(self, space, draws)]
 
-    def _on(self, space: Space, temperature: float | None = None) -> Evaluation:  # noqa: ARG002
+    def _on(self, space: Space, temperature: float | None = None) -> Evaluation:
         """G on a space; with a temperature, what is sampled where that is not G alone."""
         space.sampleable()
         assembly = Assembly(len(space.columns))
         assembly.add(self.terms, space)
-        return assembly.evaluation(space)
+        reference = space.reference
+        if reference is None or temperature is None:
+            return assembly.evaluation(space)
+        return assembly.evaluation(space, base=(temperature, reference._core()))
 
     def _everywhere(self, array: NDArray[np.float64]) -> Space:
         """Return a space of the columns of the question's one model, wide enough for the rows."""

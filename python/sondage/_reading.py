@@ -13,12 +13,36 @@ from sondage.errors import DataError, SpaceError
 from sondage.frames import is_missing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from numpy.typing import NDArray
 
     from sondage.columns import Column
-    from sondage.frames import Values
+    from sondage.frames import Table, Values
 
-__all__ = ["read_column"]
+__all__ = ["read_column", "read_columns"]
+
+
+def read_columns(
+    table: Table,
+    kinds: Mapping[str, Collection[str]],
+    bounds: Mapping[str, tuple[float, float]],
+    missing: str,
+) -> dict[str, Column]:
+    """Read the kinds of all columns; arguments as in `Space.from_frame`."""
+    if missing not in ("forbid", "allow"):
+        raise SpaceError(f"missing={missing!r} must be 'forbid' or 'allow'")
+    columns: dict[str, Column] = {}
+    for name in table.columns:
+        said = [kind for kind, group in kinds.items() if name in group]
+        if len(said) > 1:
+            raise SpaceError(f"column {name!r} is named in {' and '.join(said)}; choose one")
+        series, own = table.get_column(name), said[0] if said else None
+        try:
+            columns[name] = read_column(series, own, bounds.get(name), missing=missing)
+        except (SpaceError, DataError) as error:
+            raise type(error)(f"column {name!r}: {error}") from None
+    return columns
 
 
 def read_column(

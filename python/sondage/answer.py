@@ -63,7 +63,7 @@ class Answer:
         Whether the user's own model confirms what was asked; true where nothing is to confirm.
     space : Space
         The declared space; the base measure is Lebesgue on its free continuous columns, counting
-        on integer and categorical ones.
+        on integer and categorical ones, times the density of its reference if it has one.
     question : Question or SavedQuestion
         What was asked; an answer read from a file knows it in words only.
     settings : Settings

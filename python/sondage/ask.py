@@ -78,7 +78,7 @@ def ask(
         it has a gradient (a `Mixture` where a model is called or averaged, which is one call a
         step), else `RandomWalk`. Where integer and categorical columns are not drawn from sums of
         trees, those of few values are drawn exactly in each step of a cycle, by evaluating G at
-        every value.
+        every value. On a space with a reference `Independence` takes the place of most walks.
     warmup : int, optional
         Steps before the first kept row. None: 200 where each step holds an exact sweep and no part
         of the kernel adapts, else 1000.

@@ -17,7 +17,16 @@ from sondage.frames import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MALA", "Conditional", "Cycle", "Kernel", "Mixture", "RandomWalk", "Smoothed"]
+__all__ = [
+    "MALA",
+    "Conditional",
+    "Cycle",
+    "Independence",
+    "Kernel",
+    "Mixture",
+    "RandomWalk",
+    "Smoothed",
+]
 
 NOISES = ("shared", "frozen", "fresh")
 DRIFTS = ("gradient", "closed_form")
@@ -147,13 +156,30 @@ class Conditional:
         return core.Kernel.conditional()
 
 
+@dataclass(frozen=True, slots=True)
+class Independence:
+    """Draws from the base measure, accepted by the question alone (an independence sampler).
+
+    In each step one column, chosen at random, is drawn given all others; on a space with a
+    reference together with the columns that depend on it, so that a step can change a whole row.
+    One evaluation a step, for any model and any kind of column.
+    """
+
+    def _core(self) -> core.Kernel:
+        return core.Kernel.independence()
+
+
+#: A kernel that moves chains by itself.
+Mover: TypeAlias = RandomWalk | MALA | Conditional | Independence
+
+
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Mixture:
     """In each step one of several kernels, chosen at random.
 
     Parameters
     ----------
-    *kernels : RandomWalk, MALA or Conditional
+    *kernels : RandomWalk, MALA, Conditional or Independence
         At least two.
     weights : sequence of float, optional
         Shares of the steps, above zero; normalised to sum to one. None: equal shares.
@@ -167,12 +193,12 @@ class Mixture:
     Mixture(Conditional(), RandomWalk(scale=0.1), weights=(0.75, 0.25))
     """
 
-    kernels: tuple[RandomWalk | MALA | Conditional, ...]
+    kernels: tuple[Mover, ...]
     weights: tuple[float, ...]
 
     def __init__(
         self,
-        *kernels: RandomWalk | MALA | Conditional,
+        *kernels: Mover,
         weights: Sequence[float] | None = None,
     ) -> None:
         _members("Mixture", kernels)
@@ -197,7 +223,7 @@ class Cycle:
 
     Parameters
     ----------
-    *kernels : RandomWalk, MALA or Conditional
+    *kernels : RandomWalk, MALA, Conditional or Independence
         At least two, in the order in which they move the chain.
     repeats : sequence of int, optional
         How often each moves in one step, at least once. None: once.
@@ -211,12 +237,12 @@ class Cycle:
     Cycle(Conditional(), RandomWalk(scale=0.5), repeats=(1, 4))
     """
 
-    kernels: tuple[RandomWalk | MALA | Conditional, ...]
+    kernels: tuple[Mover, ...]
     repeats: tuple[int, ...]
 
     def __init__(
         self,
-        *kernels: RandomWalk | MALA | Conditional,
+        *kernels: Mover,
         repeats: Sequence[int] | None = None,
     ) -> None:
         _members("Cycle", kernels)
@@ -238,16 +264,17 @@ class Cycle:
         return core.Kernel.cycle([kernel._core() for kernel in self.kernels], list(self.repeats))
 
 
-Kernel: TypeAlias = RandomWalk | MALA | Conditional | Mixture | Cycle
+Kernel: TypeAlias = Mover | Mixture | Cycle
 
 
 def _members(name: str, kernels: tuple[object, ...]) -> None:
     if len(kernels) < 2:
         raise SamplingError(f"{name} needs at least two kernels: {name}(kernel_1, kernel_2)")
     for kernel in kernels:
-        if not isinstance(kernel, RandomWalk | MALA | Conditional):
+        if not isinstance(kernel, Mover):
             raise SamplingError(
-                f"{name} holds {kernel!r}; its members are RandomWalk, MALA or Conditional"
+                f"{name} holds {kernel!r}; its members are RandomWalk, MALA, Conditional or "
+                "Independence"
             )
 
 

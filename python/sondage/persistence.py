@@ -22,6 +22,7 @@ import polars as pl
 from sondage._encoding import encode
 from sondage.columns import Categorical, Continuous, Fixed, Integer
 from sondage.errors import DataError
+from sondage.reference._saving import from_json, to_json
 from sondage.run_statistics import RunStatistics
 from sondage.settings import Settings
 from sondage.space import Space
@@ -97,7 +98,7 @@ def save_answer(answer: Answer, path: str | Path) -> Path:
 
 def read_answer(path: str | Path) -> Answer:
     """Read what `save_answer` wrote; see `sondage.load_answer`."""
-    from sondage._variational_answer import from_json
+    from sondage._variational_answer import from_json as variational_from_json
     from sondage.answer import Answer
 
     source = Path(path)
@@ -144,7 +145,7 @@ def read_answer(path: str | Path) -> Answer:
             latents=latents,
         )
         if "variational" in document:
-            answer = from_json(answer, _object(document["variational"]))
+            answer = variational_from_json(answer, _object(document["variational"]))
         expected = document["sha256"]
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{source}: its parts do not fit together ({error!r})") from None
@@ -233,6 +234,7 @@ def _space_to_json(space: Space) -> dict[str, object]:
         "columns": [_column_to_json(name, kind) for name, kind in space.kinds.items()],
         "increase_only": sorted(space.increase_only),
         "decrease_only": sorted(space.decrease_only),
+        "reference": None if space._learned is None else to_json(space._learned),
     }
 
 
@@ -253,10 +255,12 @@ def _column_to_json(name: str, kind: Column) -> dict[str, object]:
 
 def _space_from_json(data: Mapping[str, object]) -> Space:
     columns = [_object(entry) for entry in _list(data["columns"])]
+    learned = data.get("reference")
     return Space(
         {str(entry["name"]): _column_from_json(entry) for entry in columns},
         increase_only=[str(name) for name in _list(data["increase_only"])],
         decrease_only=[str(name) for name in _list(data["decrease_only"])],
+        reference=None if learned is None else from_json(_object(learned)),
     )
 
 

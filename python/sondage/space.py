@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from sondage._dtypes import dtype_of, holding, require_exact, usual_dtype
-from sondage._reading import read_column
+from sondage._reading import read_columns
 from sondage.columns import (
     Categorical,
     Column,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage.frames import FrameLike, RowLike
+    from sondage.reference import TreeDensity
 
 __all__ = ["Categorical", "Column", "Continuous", "Fixed", "Integer", "Space"]
 
@@ -43,19 +45,23 @@ class Space:
 
     The base measure is Lebesgue on continuous columns, counting on integer and categorical ones
     (MATH section 1); a missing value has its own share (`Continuous`). The sampler never leaves the
-    space. Spaces are equal if they hold the same columns in the same order; the dtypes that
-    `from_frame` remembers are not compared.
+    space. Spaces are equal if they hold the same columns in the same order and the same reference;
+    the dtypes that `from_frame` remembers are not compared.
 
     Parameters
     ----------
     columns : mapping from str to Continuous, Integer, Categorical or Fixed
     increase_only, decrease_only : collection of str
         Columns that may only grow or shrink relative to a query row; `around` makes bounds of them.
+    reference : TreeDensity, optional
+        A density of the rows of data, learned by `sondage.reference.chow_liu`: answers then follow
+        p_ref(x) exp(−G(x)/τ). None: the base measure alone.
 
     Raises
     ------
     SpaceError
-        For no columns, a column of another type, or unknown names.
+        For no columns, a column of another type, unknown names, or a reference that was learned
+        from other columns.
 
     >>> space = Space({"age": Continuous(18, 90), "income": Fixed(1000.0)})
     >>> space.columns
@@ -67,6 +73,8 @@ class Space:
     _items: tuple[tuple[str, Column], ...]
     increase_only: frozenset[str]
     decrease_only: frozenset[str]
+    #: As it was learned; `reference` is what it says on this space.
+    _learned: TreeDensity | None
     #: Of each column in a frame; None: the usual one of its kind.
     _dtypes: tuple[pl.DataType | None, ...] = field(compare=False)
 
@@ -76,6 +84,7 @@ class Space:
         *,
         increase_only: Collection[str] = (),
         decrease_only: Collection[str] = (),
+        reference: TreeDensity | None = None,
     ) -> None:
         if not isinstance(columns, Mapping):
             raise SpaceError(
@@ -111,7 +120,11 @@ class Space:
         object.__setattr__(self, "_items", tuple(columns.items()))
         object.__setattr__(self, "increase_only", frozenset(up))
         object.__setattr__(self, "decrease_only", frozenset(down))
+        object.__setattr__(self, "_learned", reference)
         object.__setattr__(self, "_dtypes", (None,) * len(columns))
+        if reference is not None:
+            _require_reference(reference)
+            reference.on(self)
 
     @classmethod
     def from_frame(
@@ -125,7 +138,7 @@ class Space:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         increase_only: Collection[str] = (),
         decrease_only: Collection[str] = (),
-        reference: object = None,
+        reference: TreeDensity | None = None,
         missing: str = "forbid",
         names: Sequence[str] | None = None,
     ) -> Space:
@@ -148,8 +161,8 @@ class Space:
             Ranges instead of the smallest and largest value in the frame.
         increase_only, decrease_only : collection of str
             See `Space`.
-        reference : None
-            The base measure; None is the uniform one, and there is no other yet.
+        reference : TreeDensity, optional
+            See `Space`.
         missing : {"forbid", "allow"}
             Whether a column that holds missing values (null or NaN) may do so in the space, too.
             Then they are its level None; of a column of numbers, with their share in the frame as
@@ -170,11 +183,6 @@ class Space:
         """
         if names is not None and not isinstance(frame, np.ndarray):
             raise SpaceError("names is for numpy arrays; a frame brings its own")
-        if reference is not None:
-            kind = type(reference).__name__
-            raise SpaceError(f"reference= is not available yet; leave it out (given: {kind})")
-        if missing not in ("forbid", "allow"):
-            raise SpaceError(f"missing={missing!r} must be 'forbid' or 'allow'")
         table = to_narwhals(frame, names)
         if len(table) == 0:
             raise DataError("the frame has no rows; a space is read off at least one")
@@ -187,21 +195,13 @@ class Space:
         }
         for argument, group in {**kinds, "bounds": list(bounds)}.items():
             _require_known(argument, group, table.columns)
-        columns: dict[str, Column] = {}
-        for name in table.columns:
-            said = [kind for kind, group in kinds.items() if name in group]
-            if len(said) > 1:
-                raise SpaceError(f"column {name!r} is named in {' and '.join(said)}; choose one")
-            try:
-                columns[name] = read_column(
-                    table.get_column(name),
-                    said[0] if said else None,
-                    bounds.get(name),
-                    missing=missing,
-                )
-            except (SpaceError, DataError) as error:
-                raise type(error)(f"column {name!r}: {error}") from None
-        space = cls(columns, increase_only=increase_only, decrease_only=decrease_only)
+        columns = read_columns(table, kinds, bounds, missing)
+        space = cls(
+            columns,
+            increase_only=increase_only,
+            decrease_only=decrease_only,
+            reference=reference,
+        )
         return space._typed([dtype_of(table.get_column(name)) for name in table.columns])
 
     @property
@@ -218,6 +218,15 @@ class Space:
     def free(self) -> list[str]:
         """Names of the columns that are not fixed, in order."""
         return [name for name, column in self._items if not isinstance(column, Fixed)]
+
+    @property
+    def reference(self) -> TreeDensity | None:
+        """Density of the rows of data that answers start from, positive all over this space.
+
+        What is fixed is conditioned on, and bounds cut it off (`TreeDensity.on`). None: there is
+        none, and answers are uniform where the question is flat.
+        """
+        return None if self._learned is None else self._learned.on(self)
 
     def fix(self, values: Mapping[str, object]) -> Space:
         """Return this space with columns fixed at the given values.
@@ -236,6 +245,7 @@ class Space:
             columns,
             increase_only=self.increase_only - values.keys(),
             decrease_only=self.decrease_only - values.keys(),
+            reference=self._learned,
         )._typed(self._dtypes)
 
     def around(self, row: RowLike) -> Space:
@@ -276,7 +286,7 @@ class Space:
                 columns[name] = Fixed(value) if lower == upper else type(column)(lower, upper)  # type: ignore[arg-type]
             else:
                 columns[name] = Fixed(values[name], missing=may_be_missing(column))
-        return Space(columns)._typed(self._dtypes)
+        return Space(columns, reference=self._learned)._typed(self._dtypes)
 
     def contains(self, frame: FrameLike) -> NDArray[np.bool_]:
         """Say for each row whether it lies in the space, bounds included.
@@ -348,6 +358,11 @@ class Space:
     def _require_continuous(self, what: str) -> None:
         """Refuse columns other than continuous ones and fixed numbers; `what` cannot have them."""
         self.sampleable()
+        if self._learned is not None:
+            raise SpaceError(
+                f"the space has a reference, and {what} knows the uniform base measure alone; "
+                "leave reference= out"
+            )
         for name, column in self._items:
             if isinstance(column, Integer) or has_levels(column) or may_be_missing(column):
                 raise SpaceError(
@@ -358,9 +373,7 @@ class Space:
 
     def _typed(self, dtypes: Sequence[pl.DataType | None]) -> Space:
         """Return this space with dtypes for its columns; those that do not fit are left out."""
-        typed = Space(
-            dict(self._items), increase_only=self.increase_only, decrease_only=self.decrease_only
-        )
+        typed = copy(self)
         found = (holding(kind, own) for (_, kind), own in zip(self._items, dtypes, strict=True))
         object.__setattr__(typed, "_dtypes", tuple(found))
         return typed
@@ -374,7 +387,19 @@ class Space:
             )
             if names
         )
+        if self._learned is not None:
+            extra += f", reference={self._learned!r}"
         return f"Space({dict(self._items)!r}{extra})"
+
+
+def _require_reference(reference: object) -> None:
+    from sondage.reference import TreeDensity  # it reads spaces
+
+    if not isinstance(reference, TreeDensity):
+        raise SpaceError(
+            f"reference={reference!r} must be a density that sondage.reference.chow_liu has "
+            "learned, or None"
+        )
 
 
 def _names(group: Collection[str], argument: str) -> list[str]:

@@ -7,7 +7,7 @@ use sondage_core::kernel::Spec;
 use sondage_core::model::graph::{Activation, Feature, Matrix, Op};
 use sondage_core::model::{Graph, TreeEnsemble, TreeParts};
 use sondage_core::question::{Energy, Localizer, Loss, Parts, Term};
-use sondage_core::space::{Boundary, Bounds, Kind, Lookup};
+use sondage_core::space::{Boundary, Bounds, Kind, Lookup, Reference};
 
 use super::{chi_square, rows, sample, settings};
 
@@ -107,6 +107,46 @@ impl MixedModel {
 /// A question on three levels, two levels, five whole numbers and the unit interval, near a row: the χ² score of
 /// the counts in the whole table, with the interval in four bins, whose masses are integrated.
 pub fn mixed_table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64) -> f64 {
+    table(model, spec, boundary, steps, false)
+}
+
+/// The same, from a base measure that is a tree of tables.
+pub fn mixed_table_from_reference(model: MixedModel, spec: &Spec, steps: u64) -> f64 {
+    table(model, spec, Boundary::Reflect, steps, true)
+}
+
+/// Probabilities of a reference: of whole numbers up to 0 and above, of column 0 given these, of the halves of
+/// column 3 given column 0, of column 1.
+const NUMBERS: [f64; 2] = [0.3, 0.7];
+const GIVEN_NUMBER: [[f64; 3]; 2] = [[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]];
+const GIVEN_LEVEL: [[f64; 2]; 3] = [[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]];
+const ALONE: [f64; 2] = [0.75, 0.25];
+
+fn reference() -> Reference {
+    let log = |shares: &[f64], measures: &[f64]| {
+        shares.iter().zip(measures.iter().cycle()).map(|(share, m)| (share / m).ln()).collect()
+    };
+    Reference::new(
+        vec![vec![0.5, 1.5], vec![0.5], vec![0.5], vec![0.5]],
+        vec![Some(2), None, None, Some(0)],
+        vec![
+            log(&GIVEN_NUMBER.concat(), &[1.0; 3]),
+            log(&ALONE, &[1.0; 2]),
+            log(&NUMBERS, &[2.0, 3.0]),
+            log(&GIVEN_LEVEL.concat(), &[0.5; 2]),
+        ],
+    )
+    .unwrap()
+}
+
+/// Its density, written out.
+fn base(a: usize, b: usize, k: f64, x: f64) -> f64 {
+    let (number, half) = (usize::from(k > 0.5), usize::from(x > 0.5));
+    let numbers = NUMBERS[number] / [2.0, 3.0][number];
+    numbers * GIVEN_NUMBER[number][a] * GIVEN_LEVEL[a][half] / 0.5 * ALONE[b]
+}
+
+fn table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u64, from_reference: bool) -> f64 {
     const TAU: f64 = 0.4;
     const FINE: usize = 512;
     let bounds = Bounds::new(vec![0.0, 0.0, -1.0, 0.0], vec![2.0, 1.0, 3.0, 1.0]).unwrap();
@@ -119,6 +159,7 @@ pub fn mixed_table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u6
         columns: vec![vec![4, 1, 2, 3]],
         terms: vec![Term::new(0.8, 0, node, Loss::Value)],
         localizers: vec![near],
+        reference: from_reference.then(|| (TAU, Arc::new(reference()))),
         ..Parts::on(bounds)
     })
     .unwrap();
@@ -126,7 +167,8 @@ pub fn mixed_table(model: MixedModel, spec: &Spec, boundary: Boundary, steps: u6
     let weight = |a: usize, b: usize, k: f64, x: f64| {
         let differs = |is: usize, of: usize| f64::from(u8::from(is != of));
         let near = differs(a, 2) + 2.0 * differs(b, 0) + 0.5 * (k - 2.0).abs() + 1.5 * (x - 0.25).abs();
-        (-(0.8 * model.value(TABLE_CODES[a], b as f64, k, x) + 0.3 * near) / TAU).exp()
+        let base = if from_reference { base(a, b, k, x) } else { 1.0 };
+        base * (-(0.8 * model.value(TABLE_CODES[a], b as f64, k, x) + 0.3 * near) / TAU).exp()
     };
     // Cells of the table, each in fine slices of the interval.
     let mut slices = Vec::new();

@@ -139,6 +139,7 @@ MODELS = ["xgboost", "xgboost, large trees", "lightgbm", "hist", "forest", "impu
     ("name", "kernel"),
     [(name, "auto") for name in MODELS]
     + [(name, sd.RandomWalk()) for name in ("xgboost", "imputed")]
+    + [("lightgbm", sd.Independence())]
     + [("xgboost", sd.Conditional()), ("xgboost, large trees", sd.Conditional())],
 )
 def test_values_are_missing_as_often_as_the_law_says(name: str, kernel: Any) -> None:

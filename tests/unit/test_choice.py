@@ -11,7 +11,7 @@ from sondage._choice import choose_kernel, default_warmup
 from sondage.ask import ask
 from sondage.custom import custom
 from sondage.errors import SamplingError
-from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk
+from sondage.kernels import MALA, Conditional, Cycle, Independence, Kernel, Mixture, RandomWalk
 from sondage.models import as_model
 from sondage.questions import fixed_label, near
 from sondage.space import Continuous, Integer, Space
@@ -41,6 +41,7 @@ class Facts:
     continuous: bool = True
     mixed: bool = False
     drawn: tuple[int, ...] = ()
+    referenced: bool = False
 
 
 class TestKernels:
@@ -75,6 +76,20 @@ class TestKernels:
         trees = Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4])
         assert choose_kernel("auto", replace(both, stepwise=True, differentiable=False))[0] == trees
 
+    def test_auto_draws_rows_anew_from_a_reference(self) -> None:
+        trees = Facts(True, False, referenced=True)
+        again = Cycle(Conditional(), Independence(), repeats=[1, 10])
+        assert choose_kernel("auto", trees)[0] == again
+        assert default_warmup(again) == 200
+        smooth = replace(trees, stepwise=False, differentiable=True)
+        every = Cycle(MALA(), RandomWalk(), Independence(), repeats=[1, 2, 6])
+        assert choose_kernel("auto", smooth)[0] == every
+        mixture = Mixture(MALA(), RandomWalk(), Independence(), weights=[3, 1, 4])
+        assert choose_kernel("auto", smooth, ("net",))[0] == mixture
+        flat = replace(smooth, differentiable=False)
+        both = Mixture(RandomWalk(), Independence(), weights=[1, 1])
+        assert choose_kernel("auto", flat, ("net",))[0] == both
+
     def test_every_column_is_moved(self) -> None:
         space = Space({"x": Continuous(0, 1), "n": Integer(0, 9), "wide": Integer(0, 100_000)})
         rows = near({"x": 0.5, "n": 3, "wide": 7})
@@ -95,7 +110,13 @@ class TestKernels:
         assert ask(QUESTION, SPACE, draws=1, chains=1, seed=0, warmup=0).settings.warmup == 0
 
     @pytest.mark.parametrize(
-        "kernel", [RandomWalk(0.1), MALA(drift="closed_form"), Mixture(Conditional(), RandomWalk())]
+        "kernel",
+        [
+            RandomWalk(0.1),
+            MALA(drift="closed_form"),
+            Independence(),
+            Mixture(Conditional(), RandomWalk()),
+        ],
     )
     def test_the_kernel_asked_for_runs(self, kernel: Kernel) -> None:
         answer = ask(

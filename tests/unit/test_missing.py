@@ -371,6 +371,8 @@ def test_a_reference_knows_of_no_missing_values() -> None:
     holed = sd.Space.from_frame(FRAME.select("age", "full"), missing="allow")
     with pytest.raises(sd.SpaceError, match="'age' of the reference: its values may be missing"):
         reference.on(holed)
+    with pytest.raises(sd.SpaceError, match="its values may be missing"):
+        sd.Space.from_frame(FRAME.select("age", "full"), missing="allow", reference=reference)
     with pytest.raises(sd.DataError, match=r"row 1 is None.*fill these rows$"):
         sd.reference.chow_liu(FRAME.select("age", "full"))
 

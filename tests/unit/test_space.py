@@ -232,7 +232,7 @@ def test_impossible_bounds_are_refused(bounds: tuple[object, object], message: s
         ({"bounds": {"age": 18}}, "column 'age': bounds 18 must be a pair"),
         ({"continuous": ["job"]}, "column 'job': dtype String cannot be continuous"),
         ({"names": ["a"]}, "names is for numpy arrays"),
-        ({"reference": DATA}, "reference= is not available yet"),
+        ({"reference": DATA}, "must be a density that sondage.reference.chow_liu has learned"),
         ({"missing": "drop"}, "missing='drop' must be 'forbid' or 'allow'"),
     ],
 )

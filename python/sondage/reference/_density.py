@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from sondage import _core
 from sondage import _text as text
 from sondage._numbers import whole
 from sondage.frames import to_narwhals
@@ -176,7 +177,8 @@ class TreeDensity:
         """Return the density of rows of a space: conditioned on it, and positive all over it.
 
         Columns come in the space's order and levels too. Bounds inside the data cut cells, whose
-        mass goes with their measure; what a fixed column holds is conditioned on. Where the space
+        mass goes with their measure; what a fixed column holds is conditioned on, once it is known.
+        Where the space
         reaches beyond the data, the end cell of m rows gets a neighbour up to the bound that has
         1/(m + 1) of its mass, the chance that one more row would lie beyond them all; levels that
         the data lack have 1/(N + 1) together. A column that the data hold at one value only is
@@ -186,8 +188,7 @@ class TreeDensity:
         Raises
         ------
         SpaceError
-            If the columns are not the same or differ in kind, a column is fixed at a query's value
-            that is not there yet, or no level of a column is known.
+            If the columns are not the same or differ in kind, or no level of a column is known.
         """
         return TreeDensity._of(
             space.columns,
@@ -223,6 +224,11 @@ class TreeDensity:
             np.array(self._parents, dtype=np.int64),
             tuple(np.ascontiguousarray(table) for table in self.log_tables.values()),
         )
+
+    def _core(self) -> _core.Reference:
+        """Return the density for the core."""
+        arrays = self._arrays()
+        return _core.Reference(list(arrays.cuts), arrays.parent, list(arrays.log_table))
 
     def __repr__(self) -> str:
         cells = sum(len(each) for each in self._cells)

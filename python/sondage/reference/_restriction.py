@@ -119,12 +119,10 @@ def _part(cells: Cells, kind: Column, rows: int) -> _Part:
 
 
 def _fixed(cells: Cells, kind: Fixed) -> _Part:
-    """Return one cell of measure one: the value's."""
+    """Return one cell of measure one, the value's; all cells where the value is a query's."""
     if kind.at_query:
-        raise SpaceError(
-            "it is fixed at the query's value and there is no query yet; call space.around(row) "
-            "or space.fix({...})"
-        )
+        # Nothing is known of it before there is a query.
+        return _Part(cells, np.arange(len(cells)), np.zeros(len(cells)))
     value = kind.value
     if isinstance(cells, Levels):
         known = value in cells.levels

@@ -207,6 +207,15 @@ def base_measure(space: Space) -> str:
     return ", ".join(found)
 
 
+def reference(space: Space) -> str:
+    """Say what density of rows the answer starts from; empty for none."""
+    learned = space._learned
+    if learned is None:
+        return ""
+    columns, rows = text.plural(len(learned.columns), "column"), text.plural(learned._rows, "row")
+    return f"a tree-structured density of {columns}, learned from {rows}"
+
+
 def space(answer: Answer) -> Table:
     """Print the declared space."""
     return Table(
@@ -260,9 +269,10 @@ def recipe(answer: Answer) -> str:
     )
     function, arguments = answer._call()
     given = "\n".join(f"    {name}={_qualified(value)}," for name, value in arguments.items())
+    reference = "" if answer.space._learned is None else ", reference=reference"
     return (
         "import sondage as sd\n\n"
-        f"space = sd.Space({{\n{columns},\n}})\n"
+        f"space = sd.Space({{\n{columns},\n}}{reference})\n"
         f"question = {_qualified(asked)}\n"
         f"answer = sd.{function}(\n    question, space,\n{given}\n)"
     )

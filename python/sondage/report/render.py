@@ -66,6 +66,7 @@ def render_report(
         question=answer.question.describe(),
         temperature=f"{answer.settings.temperature:g}",
         measure=content.base_measure(answer.space),
+        learned=content.reference(answer.space),
         fixed=plural(fixed, "column") if fixed else "",
         exact=found.exact,
         verdict=found.verdict,

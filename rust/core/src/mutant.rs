@@ -25,6 +25,8 @@ pub enum Fault {
     FoldWhole,
     /// A random walk that proposes the first and last level half as often as others.
     SkewLevels,
+    /// An independence sampler that forgets the density of its proposals.
+    ForgetBase,
 }
 
 #[cfg(feature = "mutants")]

@@ -280,6 +280,12 @@ impl Energy {
         self.inner.asks()
     }
 
+    /// Whether the base measure is not uniform.
+    #[getter]
+    fn referenced(&self) -> bool {
+        self.inner.reference().is_some()
+    }
+
     /// Whether something moves that is continuous.
     #[getter]
     fn continuous(&self) -> bool {

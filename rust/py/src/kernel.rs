@@ -55,6 +55,11 @@ impl Kernel {
     }
 
     #[staticmethod]
+    fn independence() -> Self {
+        Self(kernel::Spec::Independence)
+    }
+
+    #[staticmethod]
     fn conditional() -> Self {
         Self(kernel::Spec::Conditional)
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Spec, Target};
 use crate::question::Energy;
 use crate::simd::LANES;
-use crate::space::Boundary;
+use crate::space::{Base, Boundary};
 use block::Block;
 
 pub use later::Asked;
@@ -113,7 +113,7 @@ impl Run {
             Vec::new()
         };
         let target = Target {
-            reference: energy.reference(),
+            base: Base::new(energy.bounds().clone(), energy.reference()),
             temperature: settings.temperature,
             boundary: settings.boundary,
             measures,

@@ -46,7 +46,7 @@ impl Search {
             n,
             given: settings.start.is_some(),
             tried: 0,
-            tried_rows: match target.reference {
+            tried_rows: match target.base.reference() {
                 Some(_) => "rows of the reference",
                 None => "uniform rows of the space",
             },
@@ -118,18 +118,14 @@ impl Search {
     }
 
     fn propose(&mut self, target: &Target) {
-        let bounds = &target.bounds;
+        let mut row = vec![0.0; self.candidate.len()];
         for lane in 0..LANES {
-            let stream = &mut self.streams[lane];
-            if let Some(reference) = &target.reference {
-                let row = reference.draw(bounds, stream);
-                for &d in bounds.free() {
-                    self.candidate[d][lane] = row[d];
-                }
-                continue;
+            for (to, x) in row.iter_mut().zip(&self.candidate) {
+                *to = x[lane];
             }
-            for &d in bounds.free() {
-                self.candidate[d][lane] = bounds.uniform(d, stream);
+            target.base.draw_row(&mut row, &mut self.streams[lane]);
+            for (x, value) in self.candidate.iter_mut().zip(&row) {
+                x[lane] = *value;
             }
         }
     }

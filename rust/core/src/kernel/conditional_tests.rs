@@ -9,7 +9,7 @@ use crate::model::graph::{Activation, Feature, Matrix, Op};
 use crate::model::{Graph, TreeEnsemble, TreeParts};
 use crate::question::{Energy, Localizer, Loss, Parts, Term, Workspace};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Boundary, Bounds, Kind, Lookup, Reference};
+use crate::space::{Base, Boundary, Bounds, Kind, Lookup, Reference};
 
 const TEMPERATURE: f64 = 0.4;
 const COUNTS: [usize; 3] = [3, 2, 5];
@@ -181,7 +181,7 @@ fn interval(energy: &Energy, target: &Target, d: usize, row: [usize; 3]) -> usiz
 fn invariant(energy: &Energy, by_hand: fn(f64, f64, f64) -> f64, base: fn([usize; 3]) -> f64) {
     let target = Target {
         bounds: energy.bounds().clone(),
-        reference: energy.reference(),
+        base: Base::new(energy.bounds().clone(), energy.reference()),
         temperature: TEMPERATURE,
         boundary: Boundary::Reflect,
         measures: energy.drawn(TEMPERATURE),

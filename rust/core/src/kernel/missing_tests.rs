@@ -8,7 +8,7 @@ use crate::adapt::Phase;
 use crate::model::{Graph, TreeEnsemble, TreeParts};
 use crate::question::{Energy, Localizer, Loss, Parts, Term, Workspace};
 use crate::simd::{Lanes, Level};
-use crate::space::{Boundary, Bounds, Kind, Lookup};
+use crate::space::{Base, Boundary, Bounds, Kind, Lookup};
 
 const TEMPERATURE: f64 = 0.4;
 /// Values of the two integer columns and the levels; NaN comes on top in the first two.
@@ -157,7 +157,7 @@ fn invariant(tree: &TreeParts) {
     assert!(energy.stepwise());
     let target = Target {
         bounds: energy.bounds().clone(),
-        reference: None,
+        base: Base::new(energy.bounds().clone(), None),
         temperature: TEMPERATURE,
         boundary: Boundary::Reflect,
         measures: energy.drawn(TEMPERATURE),

@@ -8,6 +8,7 @@ mod accept;
 mod conditional;
 #[cfg(test)]
 mod conditional_tests;
+mod independence;
 mod langevin;
 mod mala;
 #[cfg(test)]
@@ -15,17 +16,16 @@ mod missing_tests;
 mod random_walk;
 mod schedule;
 
-use std::sync::Arc;
-
 use crate::adapt::Phase;
 use crate::drift::Drift;
 use crate::error::{Error, Result};
 use crate::question::{ColumnMeasure, Energy};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Boundary, Bounds, Reference};
+use crate::space::{Base, Boundary, Bounds};
 
 pub use conditional::Conditional;
+pub use independence::Independence;
 pub use mala::Mala;
 pub use random_walk::RandomWalk;
 pub use schedule::Schedule;
@@ -33,6 +33,8 @@ pub use schedule::Schedule;
 /// A kernel as the user states it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Spec {
+    /// Draws of a branch of columns from the base measure, accepted by G.
+    Independence,
     /// Normal steps of `scale` times each column's width; adapted when `None`.
     RandomWalk { scale: Option<f64> },
     /// Metropolis-adjusted Langevin steps of size η = `step`; adapted when `None`.
@@ -51,7 +53,7 @@ impl Spec {
         match self {
             Spec::RandomWalk { .. } => boundary != Boundary::Clip,
             Spec::Mala { drift, .. } => drift.exact() && boundary != Boundary::Clip,
-            Spec::Conditional => true,
+            Spec::Conditional | Spec::Independence => true,
             Spec::Mixture { kernels, .. } | Spec::Cycle { kernels, .. } => {
                 kernels.iter().all(|k| k.exact(boundary))
             }
@@ -118,7 +120,7 @@ impl Spec {
                         .into(),
                 ))
             }
-            Spec::Conditional => Ok(()),
+            Spec::Conditional | Spec::Independence => Ok(()),
             Spec::Cycle { kernels, repeats } => {
                 if kernels.is_empty() || kernels.len() != repeats.len() || repeats.contains(&0) {
                     return Err(Error::Sampling(
@@ -147,7 +149,7 @@ impl Spec {
         let (bounds, movers) = (energy.bounds(), self.movers());
         let moved = |d: usize| {
             movers.iter().any(|mover| match mover {
-                Spec::RandomWalk { .. } => true,
+                Spec::RandomWalk { .. } | Spec::Independence => true,
                 Spec::Mala { .. } => bounds.continuous().contains(&d),
                 Spec::Conditional => energy.draws(d),
                 Spec::Mixture { .. } | Spec::Cycle { .. } => false,
@@ -159,9 +161,12 @@ impl Spec {
     /// Whether a step needs nothing but energies and gradients of one row after another, so that all chains can
     /// be served at once.
     pub(crate) fn steps_together(&self) -> bool {
-        self.movers()
-            .iter()
-            .all(|mover| matches!(mover, Spec::RandomWalk { .. } | Spec::Mala { drift: Drift::Gradient, .. }))
+        self.movers().iter().all(|mover| {
+            matches!(
+                mover,
+                Spec::RandomWalk { .. } | Spec::Independence | Spec::Mala { drift: Drift::Gradient, .. }
+            )
+        })
     }
 
     /// The kernels that move chains: the spec itself, or the parts of a mixture or cycle in order.
@@ -176,6 +181,7 @@ impl Spec {
 
     pub fn name(&self) -> &'static str {
         match self {
+            Spec::Independence => "Independence",
             Spec::RandomWalk { .. } => "RandomWalk",
             Spec::Mala { .. } => "MALA",
             Spec::Conditional => "Conditional",
@@ -189,7 +195,7 @@ impl Spec {
 #[derive(Debug)]
 pub struct Target {
     pub bounds: Bounds,
-    pub reference: Option<Arc<Reference>>,
+    pub base: Base,
     pub temperature: f64,
     pub boundary: Boundary,
     /// The columns that conditional draws go through, in order; empty when no kernel of the run needs them.
@@ -272,6 +278,7 @@ impl Default for Tally {
 /// One kernel's state for eight chains.
 #[derive(Clone, Debug)]
 pub enum Mover {
+    Independence(Independence),
     RandomWalk(RandomWalk),
     Mala(Box<Mala>),
     Conditional(Conditional),
@@ -280,6 +287,7 @@ pub enum Mover {
 impl Mover {
     fn new(spec: &Spec, target: &Target) -> Self {
         match spec {
+            Spec::Independence => Mover::Independence(Independence::new(target)),
             Spec::RandomWalk { scale } => Mover::RandomWalk(RandomWalk::new(*scale, target)),
             Spec::Mala { step, drift, precondition } => {
                 Mover::Mala(Box::new(Mala::new(*step, *drift, *precondition, target)))
@@ -292,6 +300,7 @@ impl Mover {
 
     pub fn ask(&mut self, target: &Target, phase: Phase, state: &State, streams: &mut Streams) -> Request {
         match self {
+            Mover::Independence(k) => k.ask(target, state, streams),
             Mover::RandomWalk(k) => k.ask(target, phase, state, streams),
             Mover::Mala(k) => k.ask(target, phase, state, streams),
             Mover::Conditional(k) => k.ask(target),
@@ -307,6 +316,7 @@ impl Mover {
         streams: &mut Streams,
     ) {
         match self {
+            Mover::Independence(k) => k.tell(target, phase, state, reply, streams),
             Mover::RandomWalk(k) => k.tell(target, phase, state, reply, streams),
             Mover::Mala(k) => k.tell(target, phase, state, reply, streams),
             Mover::Conditional(k) => k.tell(target, phase, state, reply, streams),
@@ -316,6 +326,7 @@ impl Mover {
     /// The rows that a request for energies is about.
     pub fn proposal(&self) -> &[Lanes<f64>] {
         match self {
+            Mover::Independence(k) => k.proposal(),
             Mover::RandomWalk(k) => k.proposal(),
             Mover::Mala(k) => k.proposal(),
             Mover::Conditional(_) => &[],
@@ -324,6 +335,7 @@ impl Mover {
 
     pub fn tally(&self) -> &Tally {
         match self {
+            Mover::Independence(k) => &k.tally,
             Mover::RandomWalk(k) => &k.tally,
             Mover::Mala(k) => &k.tally,
             Mover::Conditional(k) => &k.tally,
@@ -335,7 +347,7 @@ impl Mover {
         match self {
             Mover::RandomWalk(k) => k.scales(),
             Mover::Mala(k) => k.steps(target),
-            Mover::Conditional(_) => Lanes::splat(f64::NAN),
+            Mover::Independence(_) | Mover::Conditional(_) => Lanes::splat(f64::NAN),
         }
     }
 }

@@ -80,7 +80,7 @@ impl Plan {
                 let part = |(kernel, &repeat): (&Spec, &u32)| (Plan::new(kernel, target, movers), repeat);
                 Plan::InOrder(kernels.iter().zip(repeats).map(part).collect())
             }
-            Spec::RandomWalk { .. } | Spec::Mala { .. } | Spec::Conditional => {
+            Spec::RandomWalk { .. } | Spec::Mala { .. } | Spec::Conditional | Spec::Independence => {
                 movers.push(Mover::new(spec, target));
                 Plan::Mover(movers.len() - 1)
             }

@@ -1,10 +1,12 @@
 //! Where an answer may lie: kinds and bounds of the columns, and what happens to a proposal beyond them.
 
+mod base;
 mod boundary;
 mod folded;
 mod lookup;
 mod reference;
 
+pub use base::Base;
 pub use boundary::{Boundary, fold};
 pub use folded::log_folded_normal;
 pub(crate) use folded::{LOST, MOST, Narrow, images, narrow};

@@ -1,16 +1,12 @@
 //! A base measure that data gave: a forest of conditional tables over cells of columns.
 
-use super::{Bounds, Kind};
 use crate::error::{Error, Result};
-use crate::rng::Stream;
-use crate::simd::{LANES, Lanes, math};
+use crate::simd::{LANES, Lanes};
 
 /// `p(x) = Π_d p(cell of x_d | cell of its parent) / measure of that cell`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reference {
     columns: Vec<Column>,
-    /// Every column after its parent.
-    order: Vec<usize>,
 }
 
 /// What one column of a [`Reference`] is.
@@ -31,14 +27,6 @@ impl Column {
 
     fn cell(&self, x: f64) -> usize {
         self.cuts.partition_point(|&cut| cut < x)
-    }
-
-    /// The values of a cell are above the first and at most the second.
-    fn ends(&self, cell: usize, d: usize, bounds: &Bounds) -> (f64, f64) {
-        let half = if bounds.kind(d) == Kind::Continuous { 0.0 } else { 0.5 };
-        let lower = if cell == 0 { bounds.lower(d) - half } else { self.cuts[cell - 1] };
-        let upper = self.cuts.get(cell).copied().unwrap_or(bounds.upper(d) + half);
-        (lower, upper)
     }
 }
 
@@ -87,12 +75,8 @@ impl Reference {
             .zip(tables)
             .enumerate()
             .map(|(d, (cuts, table))| Column { cuts, parent: parents[d], children: children(d), table })
-            .collect::<Vec<_>>();
-        let mut order: Vec<usize> = (0..n).filter(|&d| columns[d].parent.is_none()).collect();
-        for at in 0..n {
-            order.extend_from_slice(&columns[order[at]].children);
-        }
-        Ok(Self { columns, order })
+            .collect();
+        Ok(Self { columns })
     }
 
     pub fn len(&self) -> usize {
@@ -125,49 +109,6 @@ impl Reference {
         rows.chunks_exact(self.len().max(1)).map(|row| (0..row.len()).map(|d| part(row, d)).sum()).collect()
     }
 
-    /// A row drawn from the density.
-    pub(crate) fn draw(&self, bounds: &Bounds, rng: &mut Stream) -> Vec<f64> {
-        let mut row = vec![0.0; self.len()];
-        let mut cells = vec![0; self.len()];
-        for &d in &self.order {
-            let column = &self.columns[d];
-            let ends = |cell: usize| column.ends(cell, d, bounds);
-            let mass = |cell: usize| {
-                let (lower, upper) = ends(cell);
-                let measure = match bounds.kind(d) {
-                    _ if bounds.width(d) == 0.0 => 1.0,
-                    Kind::Continuous => upper - lower,
-                    Kind::Integer | Kind::Level => upper.floor() - lower.floor(),
-                };
-                let given = column.parent.map_or(0, |p| cells[p]);
-                measure * math::exp1(column.table[given * column.cells() + cell])
-            };
-            let total: f64 = (0..column.cells()).map(mass).sum();
-            let mut left = rng.uniform() * total;
-            let mut chosen = 0;
-            for cell in (0..column.cells()).filter(|&cell| mass(cell) > 0.0) {
-                chosen = cell;
-                if left < mass(cell) {
-                    break;
-                }
-                left -= mass(cell);
-            }
-            let (lower, upper) = ends(chosen);
-            let u = rng.uniform();
-            cells[d] = chosen;
-            row[d] = match bounds.kind(d) {
-                _ if bounds.width(d) == 0.0 => bounds.lower(d),
-                // Above the cut below it, at or under the one above.
-                Kind::Continuous => (upper - u * (upper - lower)).max(lower.next_up()).min(upper),
-                Kind::Integer | Kind::Level => {
-                    let (first, count) = (lower.floor() + 1.0, upper.floor() - lower.floor());
-                    first + (u * count).floor().min(count - 1.0)
-                }
-            };
-        }
-        row
-    }
-
     /// The part of column `d` in cell `cell`, with its parent as in the row.
     fn part(&self, d: usize, cell: usize, x: &[Lanes<f64>], lane: usize) -> f64 {
         let column = &self.columns[d];
@@ -192,6 +133,20 @@ impl Reference {
                 }
             }
         }
+    }
+
+    pub(crate) fn parent(&self, d: usize) -> Option<usize> {
+        self.columns[d].parent
+    }
+
+    /// Columns that depend on column `d`.
+    pub(crate) fn children(&self, d: usize) -> &[usize] {
+        &self.columns[d].children
+    }
+
+    /// Log density of the cells of column `d`, parent cells × cells.
+    pub(crate) fn table(&self, d: usize) -> &[f64] {
+        &self.columns[d].table
     }
 
     /// The cell of a value of column `d`.
