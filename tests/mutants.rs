@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::missing::{MissingModel, missing_table};
 use common::mixed::{MixedModel, constrained_table, mixed_table, mixed_table_from_reference, shares};
 use common::{small_tree_leaves, step_function, truncated_normal};
 use sondage_core::drift::Drift;
@@ -102,6 +103,13 @@ fn draw_again_without_the_constraint() {
 }
 
 #[test]
+fn draw_missing_values_without_their_weight() {
+    caught(Fault::ForgetMissing, || {
+        missing_table(MissingModel::Trees, &Spec::Conditional, Boundary::Reflect, 6)
+    });
+}
+
+#[test]
 fn weigh_all_of_an_interval_that_is_cut() {
     caught(Fault::WeighWhole, || {
         constrained_table(MixedModel::Trees, &Spec::Conditional, Boundary::Reflect, 12)
@@ -111,4 +119,9 @@ fn weigh_all_of_an_interval_that_is_cut() {
 #[test]
 fn slide_further_from_one_side() {
     caught(Fault::SkewSlides, || shares(&WALK, 600));
+}
+
+#[test]
+fn leap_to_missing_values_without_their_weight() {
+    caught(Fault::ForgetMissing, || missing_table(MissingModel::Trees, &WALK, Boundary::Reflect, 40));
 }

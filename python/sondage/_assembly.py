@@ -110,6 +110,7 @@ class Assembly:
             decoded=None if decoded is None else decoded._lower_upper(),
             means=self._means,
             kinds=sampled._kinds(),
+            missing=sampled._missing(),
             lookups=self._lookups.tables,
             constraints=limits(sampled).conditions,
             decoded_constraints=data,

@@ -133,6 +133,6 @@ def require_moved(kernel: Kernel, energy: _core.Energy, space: Space) -> None:
     name = space.columns[left]
     raise SamplingError(
         f"{kernel!r} does not move column {name!r}, which is {space.kinds[name]!r}: MALA moves "
-        "continuous columns, Conditional those that it can draw exactly, RandomWalk and "
-        "Independence all; combine them, as in Cycle(MALA(), RandomWalk())"
+        "continuous columns that are never missing, Conditional those that it can draw exactly, "
+        "RandomWalk and Independence all; combine them, as in Cycle(MALA(), RandomWalk())"
     )

@@ -188,6 +188,7 @@ class Energy:
         decoder: tuple[Graph, int] | None = None,
         decoded: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
         kinds: NDArray[np.uint8] | None = None,
+        missing: NDArray[np.float64] | None = None,
         lookups: list[tuple[int, float, NDArray[np.float64]]] = ...,
         reference: tuple[float, Reference] | None = None,
         constraints: list[Constraint] = ...,

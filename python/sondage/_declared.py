@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sondage._dtypes import require_exact, usual_dtype
-from sondage.columns import Categorical, Continuous, Fixed, Integer, has_levels
+from sondage.columns import Categorical, Continuous, Fixed, Integer, has_levels, may_be_missing
 from sondage.errors import SpaceError
 from sondage.frames import listed
 
@@ -115,8 +115,9 @@ def require_continuous(space: Space, what: str) -> None:
             "leave reference= out"
         )
     for name, column in space.kinds.items():
-        if isinstance(column, Integer) or has_levels(column):
+        if isinstance(column, Integer) or has_levels(column) or may_be_missing(column):
             raise SpaceError(
                 f"column {name!r} is {column!r}; {what} needs continuous columns and fixed "
-                "numbers: declare it Continuous, fix it at a number, or leave it out"
+                "numbers, none of them missing: declare it Continuous, fix it at a number, or "
+                "leave it out"
             )

@@ -56,7 +56,9 @@ def usual_dtype(kind: Column) -> pl.DataType:
         return pl.Float64()
     if isinstance(kind, Integer):
         return pl.Int64()
-    values = levels_of(kind)
+    values = [value for value in levels_of(kind) if value is not None]
+    if not values:
+        return pl.Null()
     types = {type(value) for value in values}
     if types == {bool}:
         return pl.Boolean()
@@ -109,7 +111,10 @@ def round_float32(values: NDArray[np.float64], kind: Continuous) -> NDArray[np.f
 
 
 def _holds(values: list[object], dtype: pl.DataType) -> bool:
-    if (dtype == pl.Boolean) != all(isinstance(value, bool) for value in values):
+    present = [value for value in values if value is not None]
+    if not present:
+        return True
+    if (dtype == pl.Boolean) != all(isinstance(value, bool) for value in present):
         return False
     try:
         return pl.Series(values, dtype=dtype, strict=True).to_list() == values

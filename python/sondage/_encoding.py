@@ -1,13 +1,15 @@
 """Frames as the sampler sees them, and back.
 
-A sampled row is a float64 for each column of the space, in its order: numbers as they are, a level
-as its position in `Categorical.levels`, a fixed value that is not a number as 0.
+A sampled row is a float64 for each column of the space, in its order: numbers as they are, NaN
+where missing, a level as its position in `Categorical.levels`, a fixed value that is not a number
+as 0. In a frame a missing value is null, whatever the dtype.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+import narwhals as nw
 import numpy as np
 import polars as pl
 
@@ -21,6 +23,7 @@ from sondage.columns import (
     has_levels,
     level_codes,
     levels_of,
+    missing_weight,
 )
 from sondage.errors import DataError
 from sondage.frames import listed, to_matrix, to_narwhals
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sondage.columns import Column
-    from sondage.frames import FrameLike
+    from sondage.frames import FrameLike, Table
     from sondage.space import Space
 
 __all__ = ["as_given", "decode", "encode"]
@@ -54,17 +57,19 @@ def encode(frame: FrameLike, space: Space, what: str = "the frame") -> NDArray[n
     Raises
     ------
     DataError
-        For a value that is missing, infinite or no level; names column, row, value and levels.
+        For a value that is infinite or no level, or missing where none may be; names column, row,
+        value and levels.
     """
     kinds = space.kinds
     levelled = [name for name, kind in kinds.items() if has_levels(kind)]
-    if not levelled:
+    missing = [name for name, kind in kinds.items() if missing_weight(kind) > 0.0]
+    if not levelled and not missing:
         return to_matrix(frame, space.columns, what=what)
     table = to_narwhals(frame, space.columns)
     numeric = [name for name in space.columns if name not in levelled]
     rows = np.empty((len(table), len(space.columns)))
     if numeric:
-        numbers = to_matrix(table.select(*numeric).to_native(), numeric, what=what)
+        numbers = _numbers(table, numeric, missing, what)
         rows[:, [space.columns.index(name) for name in numeric]] = numbers
     for name in levelled:
         kind = cast("Categorical | Fixed", kinds[name])
@@ -106,6 +111,22 @@ def decode(rows: NDArray[np.float64], space: Space) -> pl.DataFrame:
     )
 
 
+def _numbers(table: Table, names: list[str], missing: list[str], what: str) -> NDArray[np.float64]:
+    """Return columns of numbers, NaN where missing in those in which a value may be."""
+    parts = np.empty((len(table), len(names)))
+    for group in ([name for name in names if name not in missing], missing):
+        if group:
+            own = table.select(*group)
+            if group is missing:  # a column without any number has no dtype of numbers
+                empty = [name for name in group if own.get_column(name).is_null().all()]
+                own = own.with_columns(*(nw.col(name).cast(nw.Float64) for name in empty))
+            places = [names.index(name) for name in group]
+            parts[:, places] = to_matrix(
+                own.to_native(), group, what=what, missing=group is missing
+            )
+    return parts
+
+
 def as_given(rows: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
     """Return rows (…, columns) whose Float32 columns hold float32 numbers within their bounds."""
     rounded = None
@@ -121,9 +142,8 @@ def _column(name: str, kind: Column, dtype: pl.DataType, values: NDArray[np.floa
         return pl.Series(name, [kind.value], dtype=dtype).new_from_index(0, len(values))
     if isinstance(kind, Categorical):
         return pl.Series(name, levels_of(kind), dtype=dtype).gather(values.astype(np.uint32))
-    if isinstance(kind, Integer):
-        return pl.Series(name, values.astype(np.int64)).cast(dtype)
-    return pl.Series(name, np.ascontiguousarray(values)).cast(dtype)
+    numbers = pl.Series(name, np.ascontiguousarray(values)).fill_nan(None)
+    return numbers.cast(pl.Int64).cast(dtype) if isinstance(kind, Integer) else numbers.cast(dtype)
 
 
 def _allowed(kind: Categorical | Fixed) -> str:

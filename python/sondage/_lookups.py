@@ -45,7 +45,14 @@ class Lookups:
         if not self.tables:
             return rows
         found = [
-            np.take(values, (rows[:, source] - first).astype(np.int64), mode="clip")
-            for source, first, values in self.tables
+            _looked_up(rows[:, source], first, values) for source, first, values in self.tables
         ]
         return np.column_stack([rows, *found])
+
+
+def _looked_up(
+    x: NDArray[np.float64], first: float, values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    missing = np.isnan(x)
+    place = np.where(missing, 0.0, x - first).astype(np.int64)
+    return np.where(missing, np.nan, np.take(values, place, mode="clip"))

@@ -38,16 +38,18 @@ def start_rows(
     if len(rows) != chains:
         raise SamplingError(f"start has {len(rows)} rows; {chains} are needed, one for each chain")
     lower, upper = space._lower_upper()
-    inside = ((lower <= rows) & (rows <= upper)).all(axis=1)
+    # Only values that may be missing can be, once they are encoded.
+    within = ((lower <= rows) & (rows <= upper)) | np.isnan(rows)
+    inside = within.all(axis=1)
     if not inside.all():
         row = int(np.argmin(inside))
-        column = int(np.argmin((lower <= rows[row]) & (rows[row] <= upper)))
+        column = int(np.argmin(within[row]))
         raise SamplingError(
             f"row {row} of start lies outside the space: column {space.columns[column]!r} is "
             f"{rows[row, column]} and must be in [{lower[column]}, {upper[column]}]"
         )
     for name, kind, values in zip(space.columns, space.kinds.values(), rows.T, strict=True):
-        broken = values != np.floor(values)
+        broken = (values != np.floor(values)) & ~np.isnan(values)
         if isinstance(kind, Integer) and broken.any():
             row = int(np.argmax(broken))
             raise SamplingError(

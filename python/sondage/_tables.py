@@ -10,8 +10,18 @@ import numpy as np
 import polars as pl
 
 from sondage._encoding import decode
-from sondage.columns import Categorical, Fixed, is_number, levels_of
-from sondage.convergence import convergence, levels_convergence
+from sondage.columns import (
+    LEVELS,
+    Categorical,
+    Fixed,
+    has_levels,
+    is_number,
+    levels_of,
+    may_be_missing,
+    missing_weight,
+)
+from sondage.convergence import convergence, levels_convergence, missing_convergence
+from sondage.selection import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +64,9 @@ def summary_frame(answer: Answer, measured: Convergence) -> pl.DataFrame:
     for name, share in QUANTILES.items():
         numbers[name] = np.quantile(values, share, axis=0) if n else empty
     kinds = answer.space.kinds.values()
+    for j in np.flatnonzero(answer.space._missing() > 0.0):
+        for name, value in _of_present(values[~np.isnan(values[:, j]), j]).items():
+            numbers[name][j] = value
     constant = np.array([isinstance(kind, Fixed) for kind in kinds] + [False])
     if n:  # a mean of equal numbers is off in the last bit
         numbers["mean"] = np.where(constant, values[0], numbers["mean"])
@@ -66,6 +79,8 @@ def summary_frame(answer: Answer, measured: Convergence) -> pl.DataFrame:
         "ess_tail": measured.ess_tail,
         "mcse": measured.mcse,
     }
+    if any(may_be_missing(kind) for kind in kinds):
+        numbers["missing"] = _missing_shares(values, answer.space)
     return pl.DataFrame(
         [
             pl.Series("column", [*answer.space.columns, "G"], dtype=pl.String),
@@ -74,15 +89,51 @@ def summary_frame(answer: Answer, measured: Convergence) -> pl.DataFrame:
     )
 
 
+def _of_present(present: NDArray[np.float64]) -> dict[str, float]:
+    """Describe the values that are there."""
+    n = len(present)
+    return {
+        "mean": float(present.mean()) if n else np.nan,
+        "sd": float(present.std(ddof=1)) if n > 1 else np.nan,
+        **{name: float(np.quantile(present, q)) if n else np.nan for name, q in QUANTILES.items()},
+    }
+
+
+def _missing_shares(values: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
+    """Share of missing values in every column in which there may be one."""
+    shares = np.full(values.shape[1], np.nan)
+    for j, kind in enumerate(space.kinds.values()):
+        if may_be_missing(kind) and len(values):
+            none = levels_of(kind).index(None) if has_levels(kind) else np.nan
+            shares[j] = np.mean((values[:, j] == none) | np.isnan(values[:, j]))
+    return shares
+
+
 def convergence_of(answer: Answer) -> Convergence:
     """Measure the convergence of every column and, last, of G."""
     measured = convergence(np.concatenate([answer.draws, answer.energies[:, :, None]], axis=2))
     for j, kind in enumerate(answer.space.kinds.values()):
         if isinstance(kind, Categorical):
             own = levels_convergence(answer.draws[:, :, j])
-            for field in fields(own):
-                getattr(measured, field.name)[j] = getattr(own, field.name)[0]
+        elif missing_weight(kind) > 0.0:
+            own = missing_convergence(answer.draws[:, :, j])
+        else:
+            continue
+        for field in fields(own):
+            getattr(measured, field.name)[j] = getattr(own, field.name)[0]
     return measured
+
+
+def far_apart(answer: Answer, k: int) -> NDArray[np.int64]:
+    """Choose rows of the frame that lie far from each other; see `Answer.diverse`."""
+    lower, upper = answer.space._lower_upper()
+    flat = answer.draws.reshape(-1, answer.draws.shape[2])
+    named = answer.space._kinds() == LEVELS
+    numbers, levels = (upper > lower) & ~named, (upper > lower) & named
+    scaled = flat[:, numbers] / (upper - lower)[numbers]
+    missing = np.isnan(flat[:, answer.space._missing() > 0.0])
+    apart = np.column_stack([flat[:, levels], missing])
+    return spread(scaled, apart, answer.energies.reshape(-1), answer.valid.reshape(-1), k)
 
 
 def arviz_attributes(answer: Answer) -> dict[str, object]:
@@ -118,7 +169,8 @@ def to_pandas(frame: pl.DataFrame, space: Space) -> pd.DataFrame:
         if series.dtype in (pl.Enum, pl.Categorical):
             names = getattr(series.dtype, "categories", None)
             if names is None:
-                names = levels_of(cast("Categorical | Fixed", space.kinds[series.name]))
+                kind = cast("Categorical | Fixed", space.kinds[series.name])
+                names = [level for level in levels_of(kind) if level is not None]
             values[series.name] = pd.Categorical(series.to_list(), categories=list(names))
     return pd.DataFrame(values)
 

@@ -10,13 +10,18 @@ import numpy as np
 import polars as pl
 
 from sondage._display import as_html, as_text
-from sondage._tables import arviz_attributes, convergence_of, draws_frame, summary_frame, to_pandas
-from sondage.columns import LEVELS
+from sondage._tables import (
+    arviz_attributes,
+    convergence_of,
+    draws_frame,
+    far_apart,
+    summary_frame,
+    to_pandas,
+)
 from sondage.diagnostics import Diagnostics, RunStatistics, diagnose
 from sondage.errors import DataError, MissingDependencyError
 from sondage.frames import plain
 from sondage.plot import AnswerPlots
-from sondage.selection import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +55,8 @@ class Answer:
     ----------
     draws : ndarray of shape (chains, draws, columns)
         Rows in the order of the space's columns and in their units; fixed columns included. A level
-        of a categorical column is its position in `Categorical.levels`; `frame` has the level.
+        of a categorical column is its position in `Categorical.levels`; `frame` has the level. A
+        missing number is NaN.
     energies : ndarray of shape (chains, draws)
         G of every draw.
     valid : ndarray of bool, shape (chains, draws)
@@ -119,8 +125,9 @@ class Answer:
         Columns have the dtypes of the frame that `Space.from_frame` read; a pandas category of
         strings is an Enum. Without a frame, or where that dtype does not hold the column's values,
         continuous columns are Float64, integers Int64, levels String, Int64, Float64 or Boolean. A
-        fixed column holds its very value. A Float32 column is rounded to the nearest float32 within
-        its bounds: ``valid`` is about the rounded row, ``energy`` about the row before.
+        fixed column holds its very value. A missing value is null. A Float32 column is rounded to
+        the nearest float32 within its bounds: ``valid`` is about the rounded row, ``energy`` about
+        the row before.
         """
         return self._frame.clone()
 
@@ -147,7 +154,10 @@ class Answer:
             rhat ess_bulk ess_tail mcse``: in the column's own unit, convergence as in
             `sondage.convergence`. Null where a number has no meaning: no draws, a fixed column's
             convergence, arviz-stats not installed. A categorical column has no mean, quantiles or
-            mcse; its convergence is the worst over the indicators of its levels.
+            mcse; its convergence is the worst over the indicators of its levels. Where values may
+            be missing, a last column ``missing`` has their share; mean, quantiles and mcse are
+            those of the values that are there, and convergence is the worst over these and the
+            indicator of a missing one.
         """
         return self._summary.clone()
 
@@ -207,8 +217,8 @@ class Answer:
 
         The first is the draw of lowest energy; each next one is the draw whose nearest chosen draw
         is farthest (numbers in units of their column's width; levels that differ are one unit
-        apart). Draws that are not valid are taken only when no valid ones are left. No random
-        number is used.
+        apart, and so are a missing value and a number). Draws that are not valid are taken only
+        when no valid ones are left. No random number is used.
 
         Returns
         -------
@@ -221,19 +231,15 @@ class Answer:
             If there are fewer than `k` draws.
         """
         wanted = _positive("k", k)
-        chains, draws, width = self.draws.shape
-        if wanted > chains * draws:
-            raise DataError(f"k = {wanted} rows are more than the {chains * draws} draws there are")
-        lower, upper = self.space._lower_upper()
-        flat = self.draws.reshape(chains * draws, width)
-        named = self.space._kinds() == LEVELS
-        numbers, levels = (upper > lower) & ~named, (upper > lower) & named
-        scaled = flat[:, numbers] / (upper - lower)[numbers]
-        energies, valid = self.energies.reshape(-1), self.valid.reshape(-1)
-        return self._frame[spread(scaled, flat[:, levels], energies, valid, wanted)]
+        n = self.energies.size
+        if wanted > n:
+            raise DataError(f"k = {wanted} rows are more than the {n} draws there are")
+        return self._frame[far_apart(self, wanted)]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return `frame` as a pandas data frame; Enum and Categorical columns are categories.
+
+        Whole numbers of a column with missing ones are floats, as pandas has it.
 
         Raises
         ------

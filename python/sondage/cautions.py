@@ -120,7 +120,11 @@ def stuck_warnings(answer: Answer) -> list[Warning]:
     stuck = [
         chain
         for chain in range(chains)
-        if bool((answer.draws[chain] == answer.draws[chain, :1]).all())
+        if np.array_equal(
+            answer.draws[chain],
+            np.broadcast_to(answer.draws[chain, :1], answer.draws[chain].shape),
+            equal_nan=True,
+        )
     ]
     if not stuck:
         return []

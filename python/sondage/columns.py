@@ -11,7 +11,7 @@ import narwhals as nw
 import numpy as np
 
 from sondage.errors import SpaceError
-from sondage.frames import listed, plain
+from sondage.frames import is_missing, listed, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ CONTINUOUS, INTEGER, LEVELS = range(3)
 NO_LEVEL: Final = -1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Continuous:
     """A column of real numbers in ``[lower, upper]``.
 
@@ -44,11 +44,15 @@ class Continuous:
     ----------
     lower, upper : float
         Finite, in the column's own unit, ``lower < upper``.
+    missing : float, optional
+        The share of a missing value in the column's base measure, between 0 and 1: normalised, it
+        is uniform over the numbers with probability ``1 − missing``. None or 0: none is missing.
 
     Raises
     ------
     SpaceError
-        If a bound is not a finite number or the bounds are equal or upside down.
+        If a bound is not a finite number, the bounds are equal or upside down, or the share of
+        missing values is not below 1.
 
     >>> Continuous(0, 1)
     Continuous(lower=0.0, upper=1.0)
@@ -56,6 +60,7 @@ class Continuous:
 
     lower: float
     upper: float
+    missing: float | None = None
 
     def __post_init__(self) -> None:
         lower, upper = _number("lower", self.lower), _number("upper", self.upper)
@@ -64,20 +69,32 @@ class Continuous:
             raise SpaceError(f"bounds ({lower}, {upper}) are too far apart for floating point")
         object.__setattr__(self, "lower", lower)
         object.__setattr__(self, "upper", upper)
+        object.__setattr__(self, "missing", _share(self.missing))
+
+    def __repr__(self) -> str:
+        return _in_words(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Integer:
     """A column of whole numbers ``lower, lower + 1, …, upper``.
+
+    Parameters
+    ----------
+    lower, upper : int
+    missing : float, optional
+        As in `Continuous`.
 
     Raises
     ------
     SpaceError
-        If a bound is not a whole number or the bounds are equal or upside down.
+        If a bound is not a whole number, the bounds are equal or upside down, or the share of
+        missing values is not below 1.
     """
 
     lower: int
     upper: int
+    missing: float | None = None
 
     def __post_init__(self) -> None:
         lower, upper = _number("lower", self.lower), _number("upper", self.upper)
@@ -87,6 +104,10 @@ class Integer:
         _require_order(lower, upper)
         object.__setattr__(self, "lower", int(self.lower))
         object.__setattr__(self, "upper", int(self.upper))
+        object.__setattr__(self, "missing", _share(self.missing))
+
+    def __repr__(self) -> str:
+        return _in_words(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +117,8 @@ class Categorical:
     Parameters
     ----------
     levels : sequence
-        At least two different values: all strings, all numbers or all booleans.
+        At least two different values: all strings, all numbers or all booleans; and None, if a
+        value may be missing (NaN stands for it too).
     """
 
     levels: Sequence[object]
@@ -104,7 +126,7 @@ class Categorical:
     def __post_init__(self) -> None:
         if isinstance(self.levels, str):
             raise SpaceError(f"levels must be a sequence of values, not the string {self.levels!r}")
-        levels = tuple(plain(level) for level in self.levels)
+        levels = tuple(None if is_missing(level) else plain(level) for level in self.levels)
         if len(set(levels)) != len(levels):
             raise SpaceError(f"levels must differ from each other; given: {listed(levels)}")
         if len(levels) < 2:
@@ -123,6 +145,9 @@ class Fixed:
     otherwise : Continuous, Integer or Categorical, optional
         Without a value: what the column is in the data, so that many queries with values of it can
         be answered together. Fixed columns are equal whatever it is.
+    missing : bool
+        Whether the value may be missing: ``Fixed(None, missing=True)`` is, and
+        ``Fixed(missing=True)`` may be in the query row.
 
     >>> Fixed(40), Fixed()
     (Fixed(40), Fixed())
@@ -130,6 +155,7 @@ class Fixed:
 
     value: object = AT_QUERY
     otherwise: Continuous | Integer | Categorical | None = field(default=None, compare=False)
+    missing: bool = False
 
     def __post_init__(self) -> None:
         value = plain(self.value)
@@ -140,9 +166,14 @@ class Fixed:
                 f"otherwise={self.otherwise!r} must be Continuous, Integer or Categorical, and is "
                 "for a column without a value"
             )
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        if not isinstance(self.missing, bool):
+            raise SpaceError(f"missing={self.missing!r} of a fixed column must be True or False")
+        if is_missing(value) and self.missing:
+            value = None
+        elif is_missing(value) or (isinstance(value, float) and not math.isfinite(value)):
             raise SpaceError(f"a fixed value must not be {value}; give a finite number or a level")
         object.__setattr__(self, "value", value)
+        object.__setattr__(self, "missing", self.missing and (value is None or self.at_query))
 
     @property
     def at_query(self) -> bool:
@@ -150,7 +181,8 @@ class Fixed:
         return self.value is AT_QUERY
 
     def __repr__(self) -> str:
-        return "Fixed()" if self.at_query else f"Fixed({self.value!r})"
+        given = [] if self.at_query else [repr(self.value)]
+        return f"Fixed({', '.join(given + ['missing=True'] * self.missing)})"
 
 
 Column: TypeAlias = Continuous | Integer | Categorical | Fixed
@@ -163,6 +195,22 @@ def _number(what: str, value: object) -> float:
     return float(value)
 
 
+def _share(value: object) -> float | None:
+    value = plain(value)
+    if value is None or value == 0:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value < 1.0:
+        raise SpaceError(
+            f"missing={value!r} must be a share between 0 and 1, or None where no value is missing"
+        )
+    return float(value)
+
+
+def _in_words(column: Continuous | Integer) -> str:
+    missing = "" if column.missing is None else f", missing={column.missing!r}"
+    return f"{type(column).__name__}(lower={column.lower!r}, upper={column.upper!r}{missing})"
+
+
 def _require_order(lower: float, upper: float) -> None:
     if lower > upper:
         raise SpaceError(f"bounds ({lower}, {upper}) are upside down; lower must be below upper")
@@ -170,8 +218,25 @@ def _require_order(lower: float, upper: float) -> None:
         raise SpaceError(f"bounds ({lower}, {upper}) are equal; use Fixed for a single value")
 
 
+def may_be_missing(column: Column) -> bool:
+    """Whether a value of the column may be missing."""
+    if isinstance(column, Categorical):
+        return None in column.levels
+    return bool(column.missing)
+
+
+def missing_weight(column: Column) -> float:
+    """Weigh a missing value, where every whole number or every unit of length weighs 1."""
+    if not isinstance(column, Continuous | Integer) or column.missing is None:
+        return 0.0
+    numbers = float(column.upper) - float(column.lower) + isinstance(column, Integer)
+    return numbers * column.missing / (1.0 - column.missing)
+
+
 def require_allowed(name: str, column: Column, value: object) -> None:
     value = plain(value)
+    if is_missing(value) and may_be_missing(column):
+        return
     if isinstance(column, Continuous | Integer):
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise SpaceError(f"column {name!r} cannot be {value!r}; a number is needed")
@@ -205,6 +270,8 @@ def level_codes(values: Sequence[object], kind: Categorical | Fixed) -> NDArray[
     position = {level: float(k) for k, level in enumerate(levels_of(kind))}
 
     def code(value: object) -> float:
+        if is_missing(value):
+            return position.get(None, NO_LEVEL)
         try:
             return position.get(value, NO_LEVEL)
         except TypeError:  # lists and the like
@@ -243,15 +310,16 @@ def bounds_of(column: Column) -> tuple[float, float]:
 
 
 def inside_column(series: Values, column: Column) -> NDArray[np.bool_]:
-    present = ~series.is_null().to_numpy().astype(np.bool_)
+    null = series.is_null().to_numpy().astype(np.bool_)
     if isinstance(column, Fixed) and column.at_query:
-        return present
+        return null | True if column.missing else ~null
     if isinstance(column, Continuous | Integer):
+        may = column.missing is not None
         if not series.dtype.is_numeric():
-            return np.zeros(len(series), dtype=np.bool_)
+            return null & may
         values = series.cast(nw.Float64).to_numpy().astype(np.float64)
         inside: NDArray[np.bool_] = (values >= column.lower) & (values <= column.upper)
         if isinstance(column, Integer):
             inside &= values == np.floor(values)
-        return inside
+        return inside | (np.isnan(values) & may)
     return np.asarray(level_codes(series.to_list(), column) != NO_LEVEL)

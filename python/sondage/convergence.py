@@ -130,6 +130,33 @@ def levels_convergence(codes: NDArray[np.float64]) -> Convergence:
     )
 
 
+def missing_convergence(values: NDArray[np.float64]) -> Convergence:
+    """Measure the convergence of a column whose values may be missing.
+
+    Parameters
+    ----------
+    values : ndarray of shape (chains, draws)
+        NaN where missing.
+
+    Returns
+    -------
+    Convergence
+        Of one column: the largest R-hat and the smallest sample sizes over the indicator of a
+        missing value and the numbers, with the numbers' mean in place of missing ones. The standard
+        error is that of the mean of the numbers, a ratio (delta method).
+    """
+    missing = np.isnan(values)
+    share = 1.0 - missing.mean() if values.size else 0.0
+    filled = np.where(missing, np.mean(values[~missing]) if share > 0.0 else 0.0, values)
+    measured = convergence(np.stack([missing.astype(np.float64), filled], axis=2))
+    return Convergence(
+        rhat=_worst(measured.rhat, np.fmax),
+        ess_bulk=_worst(measured.ess_bulk, np.fmin),
+        ess_tail=_worst(measured.ess_tail, np.fmin),
+        mcse=measured.mcse[1:] / share if share > 0.0 else np.array([np.nan]),
+    )
+
+
 def _worst(values: NDArray[np.float64], worse: np.ufunc) -> NDArray[np.float64]:
     """Return the worst of the values that are not NaN."""
     return np.array([worse.reduce(values) if values.size else np.nan])

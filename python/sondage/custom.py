@@ -36,7 +36,7 @@ def custom(
     function : callable
         From rows, a float64 array (rows, columns) of all columns of the space in its order, to a
         number for each, (rows,). A level of a categorical column is its position in the column's
-        levels. A NaN or an infinity counts as a rejection, and is reported.
+        levels, a missing number NaN. A NaN or an infinity counts as a rejection, and is reported.
     gradient : callable, optional
         From rows to the slopes of the function in each column, (rows, columns). Without one the
         question has no gradient.

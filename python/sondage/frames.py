@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from narwhals.typing import IntoDataFrame
     from numpy.typing import NDArray
 
-__all__ = ["FrameLike", "RowLike", "plain", "to_matrix", "to_narwhals", "to_polars", "to_row"]
+__all__ = [
+    "FrameLike",
+    "RowLike",
+    "is_missing",
+    "plain",
+    "to_matrix",
+    "to_narwhals",
+    "to_polars",
+    "to_row",
+]
 
 FrameLike: TypeAlias = "IntoDataFrame | NDArray[np.generic]"
 Table: TypeAlias = "nw.DataFrame[Any]"
@@ -31,6 +40,19 @@ def plain(value: object) -> object:
     (3, 'a')
     """
     return value.item() if isinstance(value, np.generic) else value
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value stands for a missing one: None, NaN, or pandas' NA and NaT.
+
+    >>> is_missing(None), is_missing(float("nan")), is_missing(0)
+    (True, True, False)
+    """
+    if value is None:
+        return True
+    if isinstance(value, float | np.floating):
+        return bool(np.isnan(value))
+    return type(value).__name__ in ("NAType", "NaTType")
 
 
 def listed(names: Sequence[object], most: int = 12) -> str:

@@ -38,6 +38,8 @@ class RandomWalk:
 
     Where conditions of the space (`Space.where`) tie columns together, half of the steps move two
     columns so that a linear expression of a condition keeps its value.
+    Where values may be missing, a quarter of the steps lead from a number of one of these columns
+    to a missing value or back to any number, with the exact acceptance; the others leave it.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ class Smoothed:
 
 @dataclass(frozen=True, slots=True)
 class MALA:
-    """Metropolis-adjusted Langevin steps (MATH 3.1).
+    """Metropolis-adjusted Langevin steps of continuous columns that are never missing (MATH 3.1).
 
     Parameters
     ----------

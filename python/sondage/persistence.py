@@ -242,10 +242,13 @@ def _space_to_json(space: Space) -> dict[str, object]:
 
 def _column_to_json(name: str, kind: Column) -> dict[str, object]:
     match kind:
-        case Continuous(lower, upper):
-            return {"name": name, "kind": "continuous", "lower": lower, "upper": upper}
-        case Integer(lower, upper):
-            return {"name": name, "kind": "integer", "lower": lower, "upper": upper}
+        case Continuous(lower, upper, missing):
+            own: dict[str, object] = {"name": name, "kind": "continuous"}
+            own |= {"lower": lower, "upper": upper}
+            return own if missing is None else own | {"missing": missing}
+        case Integer(lower, upper, missing):
+            own = {"name": name, "kind": "integer", "lower": lower, "upper": upper}
+            return own if missing is None else own | {"missing": missing}
         case Categorical(levels):
             return {"name": name, "kind": "categorical", "levels": list(levels)}
         case Fixed(value):
@@ -268,14 +271,21 @@ def _space_from_json(data: Mapping[str, object]) -> Space:
 def _column_from_json(entry: Mapping[str, object]) -> Column:
     match entry:
         case {"kind": "continuous", "lower": float(lower), "upper": float(upper)}:
-            return Continuous(lower, upper)
+            return Continuous(lower, upper, _share(entry))
         case {"kind": "integer", "lower": int(lower), "upper": int(upper)}:
-            return Integer(lower, upper)
+            return Integer(lower, upper, _share(entry))
         case {"kind": "categorical", "levels": list(levels)}:
             return Categorical(levels)
         case {"kind": "fixed", "value": value}:
-            return Fixed(value)
+            return Fixed(value, missing=value is None)
     raise ValueError(f"unknown column {entry!r}")
+
+
+def _share(entry: Mapping[str, object]) -> float | None:
+    share = entry.get("missing")
+    if share is not None and not isinstance(share, float):
+        raise TypeError(f"a share of missing values is needed, not {share!r}")
+    return share
 
 
 def _object(value: object) -> Mapping[str, object]:

@@ -26,7 +26,7 @@ from sondage._terms import (
     Require,
 )
 from sondage.errors import DataError, QuestionError
-from sondage.frames import plain, to_row
+from sondage.frames import is_missing, plain, to_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -273,13 +273,15 @@ def near(
 ) -> Question:
     """Ask for rows near another one: Σ_d w_d |x_d − a_d|^norm, in the columns' own units.
 
-    In a categorical column |x_d − a_d| is 1 where the levels differ, else 0.
+    In a categorical column |x_d − a_d| is 1 where the levels differ, else 0. Where a number may be
+    missing, it is the width of the column's bounds if one of the two is missing, 0 if both are.
 
     Parameters
     ----------
     row : mapping by name, one-row frame, or array in the space's order
-        A mapping must name every free column of the space; other names are ignored. An array holds
-        numbers: a space with categories of words needs a mapping or a frame.
+        A mapping must name every free column of the space; other names are ignored. None or NaN is
+        a missing value, where the space has such. An array holds finite numbers: a space with
+        categories of words, and a row with missing values, needs a mapping or a frame.
     weights : mapping by name or array in the space's order, optional
         At least zero; columns without one weigh 1.
     norm : {1, 2}
@@ -301,7 +303,10 @@ def near(
         anchor = finite_numbers("the row of near", row)
     else:
         try:
-            anchor = tuple(to_row(row, ()).items())
+            anchor = tuple(
+                (name, None if is_missing(value) else value)
+                for name, value in to_row(row, ()).items()
+            )
         except DataError as error:
             raise QuestionError(f"the row of near cannot be read: {error}") from error
     if not anchor:

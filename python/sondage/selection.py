@@ -22,7 +22,7 @@ def spread(
     Parameters
     ----------
     rows : ndarray of shape (n, d)
-        Numbers, in units in which distances mean something.
+        Numbers, in units in which distances mean something; NaN counts as no distance.
     levels : ndarray of shape (n, e)
         Without order: one unit apart where they differ.
     energies : ndarray of shape (n,)
@@ -55,6 +55,6 @@ def spread(
         best = candidates[int(np.argmax(score[candidates]))]
         chosen[i] = best
         left[best] = False
-        apart = ((rows - rows[best]) ** 2).sum(axis=1) + (levels != levels[best]).sum(axis=1)
+        apart = np.nansum((rows - rows[best]) ** 2, axis=1) + (levels != levels[best]).sum(axis=1)
         np.minimum(nearest, apart, out=nearest)
     return chosen

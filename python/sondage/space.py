@@ -20,7 +20,7 @@ from sondage._declared import (
     require_sampleable,
 )
 from sondage._dtypes import dtype_of, holding
-from sondage._reading import read_column
+from sondage._reading import read_columns
 from sondage.columns import (
     Categorical,
     Column,
@@ -29,11 +29,13 @@ from sondage.columns import (
     Integer,
     bounds_of,
     inside_column,
+    may_be_missing,
+    missing_weight,
     moves,
     require_allowed,
 )
 from sondage.errors import DataError, SpaceError
-from sondage.frames import to_narwhals, to_row
+from sondage.frames import is_missing, to_narwhals, to_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -53,10 +55,9 @@ class Space:
     """The declared set of rows: an ordered mapping from column name to kind.
 
     The base measure is Lebesgue on continuous columns, counting on integer and categorical ones
-    (MATH section 1); the sampler never leaves the space. Spaces are equal if they hold the same
-    columns and constraints in the same order, and the same reference; the dtypes that `from_frame`
-    remembers are not
-    compared.
+    (MATH section 1); a missing value has its own share (`Continuous`). The sampler never leaves the
+    space. Spaces are equal if they hold the same columns and constraints in the same order, and the
+    same reference; the dtypes that `from_frame` remembers are not compared.
 
     Parameters
     ----------
@@ -136,7 +137,8 @@ class Space:
         Parameters
         ----------
         frame : polars, pandas or pyarrow frame, or 2-D numpy array
-            At least one row; no value missing, NaN or infinite. An array's columns are continuous.
+            At least one row; no value infinite, and none missing unless `missing` says so. An
+            array's columns are continuous.
         continuous, integer, categorical : collection of str
             Columns whose kind is said here instead of read off the dtype.
         fixed : collection of str
@@ -148,8 +150,11 @@ class Space:
             See `Space`.
         reference : TreeDensity, optional
             See `Space`.
-        missing : {"forbid"}
-            What to do with missing values; they can only be refused yet.
+        missing : {"forbid", "allow"}
+            Whether a column that holds missing values (null or NaN) may do so in the space, too.
+            Then they are its level None; of a column of numbers, with their share in the frame as
+            share in the base measure (`Continuous`). A column that holds one number and missing
+            values is categorical.
         names : sequence of str, optional
             Names for the columns of a numpy array; otherwise ``x0, x1, …``.
 
@@ -165,8 +170,6 @@ class Space:
         """
         if names is not None and not isinstance(frame, np.ndarray):
             raise SpaceError("names is for numpy arrays; a frame brings its own")
-        if missing != "forbid":
-            raise SpaceError(f"missing={missing!r} is not available yet; it must be 'forbid'")
         table = to_narwhals(frame, names)
         if len(table) == 0:
             raise DataError("the frame has no rows; a space is read off at least one")
@@ -179,17 +182,7 @@ class Space:
         }
         for argument, group in {**kinds, "bounds": list(bounds)}.items():
             require_known(argument, group, table.columns)
-        columns: dict[str, Column] = {}
-        for name in table.columns:
-            said = [kind for kind, group in kinds.items() if name in group]
-            if len(said) > 1:
-                raise SpaceError(f"column {name!r} is named in {' and '.join(said)}; choose one")
-            try:
-                columns[name] = read_column(
-                    table.get_column(name), said[0] if said else None, bounds.get(name)
-                )
-            except (SpaceError, DataError) as error:
-                raise type(error)(f"column {name!r}: {error}") from None
+        columns = read_columns(table, kinds, bounds, missing)
         space = cls(
             columns,
             increase_only=increase_only,
@@ -234,7 +227,7 @@ class Space:
         columns = dict(self._items)
         for name, value in values.items():
             require_allowed(name, columns[name], value)
-            columns[name] = Fixed(value)
+            columns[name] = Fixed(value, missing=may_be_missing(columns[name]))
         return Space(
             columns,
             increase_only=self.increase_only - values.keys(),
@@ -247,6 +240,7 @@ class Space:
 
         Increase-only columns get the row's value as lower bound, decrease-only ones as upper
         bound (`Fixed` where that leaves a single value), columns fixed at the query's value get it.
+        Such a column is missing in the answer exactly if it is in the row.
 
         Parameters
         ----------
@@ -272,13 +266,13 @@ class Space:
             if name not in values:
                 raise SpaceError(f"the row has no value for column {name!r}, which depends on it")
             require_allowed(name, column, values[name])
-            if isinstance(column, Continuous | Integer):
+            if isinstance(column, Continuous | Integer) and not is_missing(values[name]):
                 value = cast("float", values[name])
                 lower = value if grows else column.lower
                 upper = value if shrinks else column.upper
                 columns[name] = Fixed(value) if lower == upper else type(column)(lower, upper)  # type: ignore[arg-type]
             else:
-                columns[name] = Fixed(values[name])
+                columns[name] = Fixed(values[name], missing=may_be_missing(column))
         space = Space(columns, reference=self._learned)
         return space._typed(self._dtypes, self._constraints)
 
@@ -316,7 +310,8 @@ class Space:
     def contains(self, frame: FrameLike) -> NDArray[np.bool_]:
         """Say for each row whether it lies in the space: kinds, bounds and constraints.
 
-        Columns that are not the space's are ignored; a missing or NaN value is outside.
+        Columns that are not the space's are ignored; a missing or NaN value is outside where none
+        may be missing.
 
         Returns
         -------
@@ -355,6 +350,10 @@ class Space:
         self.sampleable()
         lower, upper = np.array([bounds_of(column) for _, column in self._items]).T.copy()
         return lower, upper
+
+    def _missing(self) -> NDArray[np.float64]:
+        """Weights of a missing value in the columns; see `missing_weight`."""
+        return np.array([missing_weight(column) for _, column in self._items])
 
     def _kinds(self) -> NDArray[np.uint8]:
         """How the sampler moves each column."""

@@ -295,3 +295,28 @@ def test_ask_each_asks_a_question_for_every_row() -> None:
     assert "'income' cannot be" in beyond["reason"][0]
     with pytest.raises(sd.QuestionError, match="make_question returned int"):
         sd.ask_each(lambda _: 3, rows, space)  # type: ignore[arg-type,return-value]
+
+
+def test_missing_values_are_kept_or_filled() -> None:
+    boosting = pytest.importorskip("xgboost").XGBClassifier(n_estimators=20, max_depth=3)
+    rng = np.random.default_rng(0)
+    frame = DATA.select("age", "income").with_columns(
+        age=pl.when(pl.Series(rng.random(len(DATA)) < 0.2)).then(None).otherwise("age").cast(float)
+    )
+    labels = (LABELS == "yes").astype(int)
+    model = sd.as_model(boosting.fit(frame.to_pandas(), labels))
+    space = sd.Space.from_frame(frame, missing="allow", bounds={"income": (5.0, 60.0)})
+    refused = (model.predict(frame) == 0) & space.contains(frame)
+    queries = frame.filter(pl.Series(refused))
+    queries = pl.concat(
+        [
+            queries.filter(pl.col("age").is_null())[:1],
+            queries.filter(pl.col("age").is_not_null())[:1],
+        ]
+    )
+    found = sd.counterfactuals(model, queries, 1, space, n=3, seed=0)
+    assert found["valid"].all()
+    assert set(found["status"]) <= {"complete", "fewer"}
+    assert space.contains(found).all()
+    with pytest.raises(sd.SpaceError, match="missing"):
+        space.where("age >= 30")

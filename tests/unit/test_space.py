@@ -233,7 +233,7 @@ def test_impossible_bounds_are_refused(bounds: tuple[object, object], message: s
         ({"continuous": ["job"]}, "column 'job': dtype String cannot be continuous"),
         ({"names": ["a"]}, "names is for numpy arrays"),
         ({"reference": DATA}, "must be a density that sondage.reference.chow_liu has learned"),
-        ({"missing": "allow"}, "missing='allow' is not available yet; it must be 'forbid'"),
+        ({"missing": "drop"}, "missing='drop' must be 'forbid' or 'allow'"),
     ],
 )
 def test_contradictions_are_refused(arguments: dict[str, Any], message: str) -> None:

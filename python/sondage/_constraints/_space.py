@@ -17,6 +17,7 @@ from sondage.columns import (
     bounds_of,
     has_levels,
     level_codes,
+    missing_weight,
     moves,
 )
 from sondage.errors import SpaceError
@@ -77,6 +78,13 @@ def require_possible(space: Space, constraints: Sequence[Constraint]) -> None:
             continue
         program = own.program(kinds)
         reads = own.columns()
+        for name in sorted(reads & kinds.keys()):
+            if missing_weight(kinds[name]) > 0.0:
+                raise SpaceError(
+                    f"the constraint {own.text!r} reads column {name!r}, whose values may be "
+                    "missing: nothing says whether it holds for them; leave missing='allow' out, "
+                    "or give a function"
+                )
         if reads & waiting:
             continue
         ends = [bounds_of(known[name]) if name in reads else (0.0, 0.0) for name in kinds]

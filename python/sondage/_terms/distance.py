@@ -10,8 +10,15 @@ import numpy as np
 
 from sondage._question import Near, Term
 from sondage._terms.words import weighted
-from sondage.columns import has_levels, level_codes, levels_of
+from sondage.columns import (
+    has_levels,
+    level_codes,
+    levels_of,
+    may_be_missing,
+    missing_weight,
+)
 from sondage.errors import QuestionError
+from sondage.frames import is_missing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +34,8 @@ _SHOWN = 6
 class Distance(Term):
     """The row stays near another: Σ_d w_d |x_d − a_d|^r (MATH 2, localizer).
 
-    In a column of levels |x_d − a_d| is 1 where they differ, whatever the levels.
+    In a column of levels |x_d − a_d| is 1 where they differ, whatever the levels. Between a missing
+    value and a number it is the width of the column's bounds, between two missing ones 0.
     """
 
     row: tuple[tuple[str, object], ...] | tuple[float, ...]
@@ -82,14 +90,17 @@ def _anchor(
                     f"the row of near is an array of numbers, and column {name!r} is {kind!r}: "
                     "give a mapping by name"
                 )
-            if value is not None and value == value:
+            if not is_missing(value) or may_be_missing(kind):
                 anchor[index], given[index] = level_codes([value], kind)[0], True
         elif isinstance(value, int | float) and math.isfinite(value):
             anchor[index], given[index] = float(value), True
+        elif name in values and is_missing(value) and missing_weight(kind) > 0.0:
+            anchor[index], given[index] = math.nan, True
         if not given[index] and name in space.free:
             needed = "a level" if has_levels(kind) else "a number"
+            also = ": no value of it may be missing in the space" if is_missing(value) else ""
             raise QuestionError(
-                f"the row of near has {value!r} for column {name!r}; {needed} is needed"
+                f"the row of near has {value!r} for column {name!r}; {needed} is needed{also}"
             )
     return anchor, given
 
@@ -143,7 +154,7 @@ def _row_words(row: tuple[tuple[str, object], ...] | tuple[float, ...]) -> str:
     shown = (
         [f"{name} = {_value_words(value)}" for name, value in known.items()]
         if isinstance(known, dict)
-        else [f"{value:.10g}" for value in known]
+        else [_value_words(value) for value in known]
     )
     if len(shown) > _SHOWN:
         return f"({', '.join(shown[:_SHOWN])}, … {len(shown) - _SHOWN} more)"
@@ -151,4 +162,6 @@ def _row_words(row: tuple[tuple[str, object], ...] | tuple[float, ...]) -> str:
 
 
 def _value_words(value: object) -> str:
+    if is_missing(value):
+        return "missing"
     return f"{value:.10g}" if isinstance(value, float) else f"{value}"

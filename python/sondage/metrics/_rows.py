@@ -11,8 +11,8 @@ import polars as pl
 
 from sondage.columns import Categorical, Fixed
 from sondage.errors import DataError
-from sondage.frames import plain
-from sondage.models._rows import codes, is_missing
+from sondage.frames import is_missing, plain
+from sondage.models._rows import codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sondage.frames import is_missing
 from sondage.models._encoders import Block, Fill, known, takes
 from sondage.models._features import Chain, Features, OpenLevels
-from sondage.models._rows import is_missing
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sondage.frames import plain
+from sondage.frames import is_missing, plain
 from sondage.models._features import Step
-from sondage.models._rows import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

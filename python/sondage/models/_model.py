@@ -293,7 +293,13 @@ class Model:
         for j, column in enumerate(source.columns):
             name, kind = kinds[columns[j] - first]
             try:
-                table = table_of(column, kind, source.unknown and column.unknown, name)
+                table = table_of(
+                    column,
+                    kind,
+                    source.unknown and column.unknown,
+                    name,
+                    missing=source.missing and column.missing,
+                )
             except ModelError as error:
                 raise ModelError(f"{self.name} {error}") from None
             if table is not None:

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
-from sondage.columns import Categorical, Continuous, Fixed, Integer, has_levels, levels_of
+from sondage.columns import (
+    Categorical,
+    Continuous,
+    Fixed,
+    Integer,
+    has_levels,
+    levels_of,
+    may_be_missing,
+    missing_weight,
+)
 from sondage.errors import ModelError
-from sondage.frames import listed
+from sondage.frames import is_missing, listed
 from sondage.models._features import UNKNOWN
 from sondage.models._rows import codes
 
@@ -29,7 +38,9 @@ Table: TypeAlias = "tuple[float, NDArray[np.float64]]"
 _MOST = 4096
 
 
-def table_of(column: RawColumn, kind: Column, unknown: bool, name: str) -> Table | None:
+def table_of(
+    column: RawColumn, kind: Column, unknown: bool, name: str, *, missing: bool
+) -> Table | None:
     """Return what a model sees of a column of the space; None: its values as they are.
 
     Parameters
@@ -42,16 +53,29 @@ def table_of(column: RawColumn, kind: Column, unknown: bool, name: str) -> Table
         Whether the model takes categories that it does not know.
     name : str
         Of the column.
+    missing : bool
+        Whether the model has a rule for a missing value of the column.
 
     Raises
     ------
     ModelError
         If the model cannot read such a column; says so without the model's name.
     """
+    known = column.levels is not None and any(is_missing(level) for level in column.levels)
+    if may_be_missing(kind) and not (missing or known):
+        raise ModelError(
+            f"has no rule for a missing value, which the space allows in column {name!r}: impute "
+            "it in a pipeline with the model, or make the space with missing='forbid'"
+        )
     if column.levels is None:
         return _numbers(kind, name)
     first, values = _values(kind, column.levels, name)
-    found = codes(values, column.levels, name, missing=False, unknown=True)
+    if known and missing_weight(kind) > 0.0:
+        raise ModelError(
+            f"reads column {name!r} as a category with a level for missing values, and the space's "
+            f"is {kind!r}: declare it Categorical"
+        )
+    found = codes(values, column.levels, name, missing=True, unknown=True)
     if (found == UNKNOWN).any() and not unknown:
         value = values[int(np.argmax(found == UNKNOWN))]
         raise ModelError(
@@ -64,7 +88,7 @@ def table_of(column: RawColumn, kind: Column, unknown: bool, name: str) -> Table
 def _numbers(kind: Column, name: str) -> Table | None:
     if not has_levels(kind):
         return None
-    levels = levels_of(kind)
+    levels = [np.nan if level is None else level for level in levels_of(kind)]
     if not all(isinstance(level, int | float) for level in levels):
         what = "is fixed at" if isinstance(kind, Fixed) else "has the levels"
         raise ModelError(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sondage.errors import ModelError
+from sondage.frames import is_missing
 from sondage.models import _registry
 from sondage.models._adapter import NotNative
 from sondage.models._columns import Columns
 from sondage.models._encoders import Block, Fill, Flow, Opaque, codes, transform
 from sondage.models._features import Chain, Features, Step, Table
-from sondage.models._rows import is_missing
 from sondage.models._sources import unseen
 
 if TYPE_CHECKING:

@@ -12,12 +12,11 @@ import numpy as np
 import polars as pl
 
 from sondage.errors import ModelError
-from sondage.frames import plain
+from sondage.frames import is_missing, plain
 from sondage.models._adapter import NotNative
 from sondage.models._features import UNKNOWN, Chain, Features, RawColumn
 from sondage.models._foreign import library_of
 from sondage.models._pathways import columns_of, final_step, first_reader, reading, steps_of
-from sondage.models._rows import is_missing
 from sondage.models._sources import EstimatorSource, level_values
 
 if TYPE_CHECKING:

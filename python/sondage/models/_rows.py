@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard
 import numpy as np
 
 from sondage.errors import DataError
-from sondage.frames import listed, plain, to_matrix, to_narwhals
+from sondage.frames import is_missing, listed, plain, to_matrix, to_narwhals
 from sondage.models._features import UNKNOWN, OpenLevels
 
 if TYPE_CHECKING:
@@ -164,12 +164,3 @@ def codes(
                 f"{listed(levels)}"
             )
     return found
-
-
-def is_missing(value: object) -> bool:
-    """Whether a value stands for a missing one: None, NaN, or pandas' NA and NaT."""
-    if value is None:
-        return True
-    if isinstance(value, float | np.floating):
-        return bool(np.isnan(value))
-    return type(value).__name__ in ("NAType", "NaTType")

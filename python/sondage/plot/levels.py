@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sondage._text import shorten
-from sondage.plot.style import ANSWER, ANSWER_EDGE, INK, REFERENCE, TICK
+from sondage._text import percent, shorten
+from sondage.plot.style import ANSWER, ANSWER_EDGE, INK, REFERENCE, RULE, TICK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sondage.columns import Categorical, Integer
 
-__all__ = ["draw_levels", "integer_edges", "label_levels"]
+__all__ = ["draw_levels", "draw_missing", "integer_edges", "label_levels"]
 
 #: Levels that have a bar of their own; the rest share one.
 MOST_BARS = 8
@@ -43,7 +43,7 @@ def draw_levels(
     """Draw a bar for the share of each level, from the top; reference data as outlines."""
     shares = _shares(codes, len(kind.levels))
     order = np.arange(len(shares))
-    names = [str(level) for level in kind.levels]
+    names = [_named(level) for level in kind.levels]
     if len(shares) > MOST_BARS:
         order = np.sort(np.argsort(-shares, kind="stable")[: MOST_BARS - 1])
         names = [names[k] for k in order] + [f"{len(shares) - MOST_BARS + 1} others"]
@@ -75,10 +75,38 @@ def label_levels(axis: Axis, kind: Categorical, width: int, most: int = MOST_NAM
     """Name the levels along an axis; where they are many, some of them."""
     every = -(-len(kind.levels) // most)
     places = range(0, len(kind.levels), every)
-    labels = axis.set_ticks(list(places), [shorten(str(kind.levels[k]), width) for k in places])
+    labels = axis.set_ticks(list(places), [shorten(_named(kind.levels[k]), width) for k in places])
     for tick in labels:
         for label in (tick.label1, tick.label2):
             label.set_parse_math(False)
+
+
+def _named(level: object) -> str:
+    return "missing" if level is None else str(level)
+
+
+def draw_missing(
+    axes: Axes,
+    values: NDArray[np.float64],
+    reference: NDArray[np.float64] | None,
+) -> None:
+    """Draw the shares of missing values as a bar right of a histogram, on a scale from 0 to 1."""
+    beside = axes.inset_axes((0.91, 0.0, 0.09, 1.0))
+    share = float(np.isnan(values).mean())
+    beside.bar([0.0], [share], 0.82, color=ANSWER, edgecolor=ANSWER_EDGE, lw=0.7)
+    if reference is not None and len(reference):
+        told = float(np.isnan(reference).mean())
+        beside.bar([0.0], [told], 0.82, fill=False, edgecolor=REFERENCE, lw=1.3)
+    beside.set_xlim(-0.6, 0.6)
+    beside.set_ylim(0.0, 1.06)
+    beside.set_yticks([])
+    beside.set_xticks([0.0], [f"missing {percent(share)}"])
+    beside.tick_params(labelsize=TICK - 1.0, labelcolor=INK, length=0.0)
+    for label in beside.get_xticklabels():
+        label.set_horizontalalignment("right")
+    for side, spine in beside.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_color(RULE)
 
 
 def _shares(codes: NDArray[np.float64], n: int) -> NDArray[np.float64]:

@@ -9,10 +9,10 @@ import polars as pl
 from matplotlib.ticker import FuncFormatter
 
 from sondage._text import percent, plural
-from sondage.columns import Categorical, Integer, level_codes
+from sondage.columns import Categorical, Integer, level_codes, may_be_missing, missing_weight
 from sondage.errors import DataError
 from sondage.frames import to_polars
-from sondage.plot.levels import draw_levels, integer_edges
+from sondage.plot.levels import draw_levels, draw_missing, integer_edges
 from sondage.plot.style import (
     ANSWER,
     ANSWER_EDGE,
@@ -69,10 +69,14 @@ def marginals(answer: Answer, reference: FrameLike | None = None) -> Figure:
             axes.stairs(outline, steps, color=REFERENCE, linewidth=1.3, label=told)
             top = max(top, outline.max())
         axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylim(0.0, 1.06 * top)
+        axes.set_ylim(0.0, 1.06 * max(top, 1e-9))
         dress(axes, name, width=max(14, 110 // across))
         most = min(few, kind.upper - kind.lower) if isinstance(kind, Integer) else few
         ticks_inside(axes, edges[0], edges[-1], most)
+        if missing_weight(kind) > 0.0:
+            # Numbers keep to the left of the bar.
+            axes.set_xlim(edges[0], edges[0] + (edges[-1] - edges[0]) / 0.87)
+            draw_missing(axes, values, others)
     legend(figure, panels[0], 2)
     return figure
 
@@ -105,12 +109,16 @@ def _height(data: dict[str, NDArray[np.float64]]) -> int:
 
 
 def _reference(reference: FrameLike, space: Space) -> dict[str, NDArray[np.float64]]:
-    """Values of the free columns that are not missing; levels as positions, -1 for others."""
+    """Values of the free columns; levels as positions, -1 for others.
+
+    Missing ones are left out where the space has none.
+    """
     array = isinstance(reference, np.ndarray)
     table = to_polars(reference, space.columns if array else space.free)
     data = {}
     for name in space.free:
-        series, kind = table[name].drop_nulls(), space.kinds[name]
+        kind, may = space.kinds[name], may_be_missing(space.kinds[name])
+        series = table[name] if may else table[name].drop_nulls()
         if isinstance(kind, Categorical):
             data[name] = level_codes(series.to_list(), kind)
             continue
@@ -118,6 +126,6 @@ def _reference(reference: FrameLike, space: Space) -> dict[str, NDArray[np.float
             raise DataError(
                 f"column {name!r} of the reference is {series.dtype}; numbers are needed"
             )
-        values = series.cast(pl.Float64).drop_nans().to_numpy()
-        data[name] = values[np.isfinite(values)]
+        values = series.cast(pl.Float64).to_numpy()
+        data[name] = values[np.isfinite(values) | (np.isnan(values) & may)]
     return data

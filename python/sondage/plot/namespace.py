@@ -38,7 +38,7 @@ class AnswerPlots:
         ----------
         reference : frame, optional
             Data drawn over it as an outline; must have the free columns. Missing values are left
-            out.
+            out where the space has none; else a bar beside the histogram has their share.
 
         Raises
         ------
@@ -60,7 +60,8 @@ class AnswerPlots:
     def scatter(self, x: str, y: str) -> Figure:
         """Draw two free columns against each other, coloured by G.
 
-        Draws of one level are spread out beside it.
+        Draws of one level are spread out beside it; those that miss one of the numbers are left
+        out.
 
         Raises
         ------

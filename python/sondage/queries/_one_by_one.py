@@ -117,9 +117,16 @@ class _Distance:
     def __call__(
         self, rows: NDArray[np.float64], other: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        moved = np.abs(rows - other) / self.widths
+        changed = _changed(rows, other)
+        moved = np.where(changed, np.abs(rows - other) / self.widths, 0.0)
+        # From a number to a missing value it is as far as through the whole column.
+        moved[np.isnan(moved)] = 1.0
         moved[:, self.space._kinds() == LEVELS] = 0.0
-        return np.asarray(((rows != other) + moved) @ self.costs)
+        return np.asarray((changed + moved) @ self.costs)
+
+
+def _changed(rows: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray((rows != other) & ~(np.isnan(rows) & np.isnan(other)))
 
 
 def _without_needless(
@@ -131,7 +138,7 @@ def _without_needless(
     while undone and len(rows):
         undone = False
         for column in range(rows.shape[1]):
-            changed = np.flatnonzero(rows[:, column] != home[column])
+            changed = np.flatnonzero(_changed(rows[:, column], home[column : column + 1]))
             if len(changed) == 0:
                 continue
             tried = rows[changed]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import narwhals as nw
 import numpy as np
 
 from sondage.columns import (
@@ -13,9 +12,8 @@ from sondage.columns import (
     Continuous,
     Fixed,
     Integer,
-    bounds_of,
-    has_levels,
-    level_codes,
+    inside_column,
+    may_be_missing,
     waits,
 )
 from sondage.errors import DataError
@@ -97,20 +95,12 @@ def bounds_around(
 
 def _held(series: Values, kind: Column) -> NDArray[np.bool_]:
     """Whether each value can be asked about."""
-    present = ~series.is_null().to_numpy().astype(np.bool_)
-    if series.dtype.is_float():
-        present &= np.isfinite(series.to_numpy().astype(np.float64))
-    if waits(kind):
-        return present
-    if isinstance(kind, Continuous | Integer) or not has_levels(kind):
-        if not (series.dtype.is_numeric() or series.dtype == nw.Boolean):
-            raise DataError(f"column {series.name!r} of rows is {series.dtype}; numbers are needed")
-        values = series.cast(nw.Float64).to_numpy().astype(np.float64)
-        lower, upper = bounds_of(kind)
-        inside = present & np.asarray((values >= lower) & (values <= upper))
-        return inside & (values == np.floor(values)) if isinstance(kind, Integer) else inside
-    known: NDArray[np.bool_] = level_codes(series.to_list(), kind) >= 0.0
-    return present & known
+    if isinstance(kind, Continuous | Integer) and not series.dtype.is_numeric():
+        raise DataError(f"column {series.name!r} of rows is {series.dtype}; numbers are needed")
+    held = inside_column(series, kind)
+    if waits(kind) and not may_be_missing(kind) and series.dtype.is_float():
+        held = held & np.isfinite(series.to_numpy().astype(np.float64))
+    return held
 
 
 def _allowed(kind: Column) -> str:

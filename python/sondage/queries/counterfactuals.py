@@ -15,6 +15,7 @@ from sondage import _text as text
 from sondage._encoding import encode
 from sondage._numbers import one_of, positive, whole
 from sondage.ask import seed_key, usable_cpus
+from sondage.columns import missing_weight
 from sondage.errors import SpaceError
 from sondage.frames import listed
 from sondage.progress import progress_bar
@@ -167,7 +168,8 @@ def _answers(search: _Search, group: Group, queries: pl.DataFrame) -> Iterator[O
     lower, upper = bounds_around(rows, space, search.declared)
     keys = [hashlib.sha256(search.key + row.tobytes()).digest() for row in rows]
     evaluation = question._on(space, 1.0)
-    if evaluation.outside is not None:
+    missing = any(missing_weight(kind) > 0.0 for kind in space.kinds.values())
+    if evaluation.outside is not None or missing:
         yield from _one_by_one(search, group, queries, rows, keys)
         return
     labels = question._on(space) if space._constraints else evaluation

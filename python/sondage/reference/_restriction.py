@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sondage.columns import Categorical, Fixed, Integer
+from sondage.columns import Categorical, Fixed, Integer, may_be_missing
 from sondage.errors import DataError, SpaceError
 from sondage.frames import listed
 from sondage.reference._cells import Bins, Levels, require_one_type
@@ -93,6 +93,11 @@ def restrict(
 
 
 def _part(cells: Cells, kind: Column, rows: int) -> _Part:
+    if may_be_missing(kind):
+        raise SpaceError(
+            "its values may be missing in the space, and a reference knows of none: make the space "
+            "with missing='forbid', or leave the reference out"
+        )
     if isinstance(kind, Fixed):
         return _fixed(cells, kind)
     if isinstance(kind, Categorical):

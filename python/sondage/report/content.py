@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sondage import _text as text
-from sondage.columns import Categorical, Continuous, Fixed, Integer
+from sondage.columns import Categorical, Continuous, Fixed, Integer, missing_weight
 from sondage.persistence import SavedQuestion, fingerprint
 
 if TYPE_CHECKING:
@@ -128,6 +128,7 @@ def summary(answer: Answer) -> Table:
         "ESS bulk",
         "ESS tail",
         "MCSE",
+        *(["missing"] if "missing" in frame.columns else []),
     )
     return Table(header=header, rows=tuple(rows), flagged=frozenset(flagged))
 
@@ -200,6 +201,9 @@ def base_measure(space: Space) -> str:
         for measure, kind, noun in counts
         if (n := sum(isinstance(own, kind) for own in kinds))
     ]
+    missing = sum(missing_weight(kind) > 0.0 for kind in kinds)
+    if missing:
+        found.append(f"a share of its own for missing values in {text.plural(missing, 'column')}")
     return ", ".join(found)
 
 
@@ -297,12 +301,13 @@ def _range(values: tuple[float, ...], write: Callable[[float], str]) -> str:
 
 def _extent(kind: Column) -> str:
     if isinstance(kind, Fixed):
-        return repr(kind.value)
-    if isinstance(kind, Continuous):
-        return f"[{kind.lower:.10g}, {kind.upper:.10g}]"
-    if isinstance(kind, Integer):
-        return f"{kind.lower} to {kind.upper}"
-    names = [str(level) for level in kind.levels]
+        return "missing" if kind.value is None else repr(kind.value)
+    if isinstance(kind, Continuous | Integer):
+        missing = "" if kind.missing is None else f", or missing ({text.percent(kind.missing)})"
+        if isinstance(kind, Continuous):
+            return f"[{kind.lower:.10g}, {kind.upper:.10g}]{missing}"
+        return f"{kind.lower} to {kind.upper}{missing}"
+    names = ["missing" if level is None else str(level) for level in kind.levels]
     more = f", … {len(names) - LEVELS:,} more" if len(names) > LEVELS else ""
     return ", ".join(text.shorten(name, 40) for name in names[:LEVELS]) + more
 

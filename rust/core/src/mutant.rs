@@ -19,6 +19,8 @@ pub enum Fault {
     UniformInside,
     /// A random walk that accepts everything.
     AcceptAll,
+    /// Conditional draws and walks that take what NaN weighs for 1.
+    ForgetMissing,
     /// A random walk that folds whole numbers at their bounds instead of half a unit beyond.
     FoldWhole,
     /// Conditional draws that forget a constraint when they draw again.

@@ -134,7 +134,7 @@ pub(crate) struct Energy {
 #[pymethods]
 impl Energy {
     #[new]
-    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None, kinds=None, lookups=vec![], reference=None, constraints=vec![], decoded_constraints=vec![]))]
+    #[pyo3(signature = (*, lower, upper, models, columns, terms, localizers, means=vec![], decoder=None, decoded=None, kinds=None, missing=None, lookups=vec![], reference=None, constraints=vec![], decoded_constraints=vec![]))]
     #[allow(clippy::too_many_arguments, clippy::type_complexity)]
     fn new(
         py: Python<'_>,
@@ -148,6 +148,7 @@ impl Energy {
         decoder: Option<(PyRef<'_, Graph>, usize)>,
         decoded: Option<(PyReadonlyArray1<'_, f64>, PyReadonlyArray1<'_, f64>)>,
         kinds: Option<PyReadonlyArray1<'_, u8>>,
+        missing: Option<PyReadonlyArray1<'_, f64>>,
         lookups: Vec<(usize, f64, PyReadonlyArray1<'_, f64>)>,
         reference: Option<(f64, PyRef<'_, Reference>)>,
         constraints: Vec<PyRef<'_, Constraint>>,
@@ -158,6 +159,9 @@ impl Energy {
         if let Some(kinds) = kinds {
             let kinds = kinds.as_slice()?.iter().map(|&code| kind(code)).collect::<Result<_, _>>();
             bounds = kinds.and_then(|kinds| bounds.with_kinds(kinds)).map_err(failed)?;
+        }
+        if let Some(missing) = missing {
+            bounds = bounds.with_missing(vector(&missing)?).map_err(failed)?;
         }
         let decoder = match (decoder, decoded) {
             (Some((graph, node)), Some((lower, upper))) => Some(

@@ -20,13 +20,21 @@ pub(super) struct Queries {
 }
 
 impl Draws {
-    /// Weighs all intervals by `exp(−energies)` and their masses; returns the least energies.
-    fn weigh(&mut self, level: Level, grid: &Grid, masses: &Masses, first: &[u32]) -> Lanes<f64> {
+    /// Weighs all intervals by `exp(−energies)` and their masses; returns the least energies, of all that has mass, and
+    /// those at the queries' values.
+    fn weigh(
+        &mut self,
+        level: Level,
+        grid: &Grid,
+        masses: &Masses,
+        first: &[u32],
+    ) -> (Lanes<f64>, Lanes<f64>) {
         let Self { cumulative, energies } = self;
-        let mut least = Lanes::splat(f64::INFINITY);
+        let home = Lanes(std::array::from_fn(|lane| energies[stretch_of(first, masses.home[lane])][lane]));
+        let mut least = home;
         cumulative.resize(grid.n_intervals(), Lanes::splat(0.0));
         dispatch(level, Weigh { first, energies, slab: &masses.slab, least: &mut least, cumulative });
-        least
+        (least, home)
     }
 
     /// The interval at which the running weight of a lane exceeds `aim`.
@@ -54,12 +62,11 @@ impl Draws {
         x: &mut Lanes<f64>,
         streams: &mut [Stream; LANES],
     ) {
-        let least = self.weigh(level, grid, masses, first);
+        let (least, home) = self.weigh(level, grid, masses, first);
         let d = grid.column;
         for lane in (0..LANES).filter(|&lane| active[lane]) {
             let rng = &mut streams[lane];
-            let home = self.energies[stretch_of(first, masses.home[lane])][lane];
-            let spike = masses.spike[lane] * math::exp1(least[lane] - home);
+            let spike = masses.spike[lane] * math::exp1(least[lane] - home[lane]);
             let changes = self.cumulative[self.cumulative.len() - 1][lane];
             let aim = rng.uniform() * (spike + changes) - spike;
             x[lane] = if aim < 0.0 || changes <= 0.0 {
@@ -84,12 +91,11 @@ impl Draws {
         streams: &mut [Stream; LANES],
         mut take: impl FnMut(usize, f64, &[f64], &mut Stream),
     ) {
-        let least = self.weigh(level, grid, masses, first);
+        let (least, _) = self.weigh(level, grid, masses, first);
         for lane in (0..LANES).filter(|&lane| active[lane]) {
             let rng = &mut streams[lane];
             let all = self.cumulative[self.cumulative.len() - 1][lane];
-            // NaN where no interval meets the requirements.
-            if all.is_nan() || all <= 0.0 {
+            if all <= 0.0 {
                 continue;
             }
             let draws: Vec<f64> = (0..n)
@@ -116,7 +122,8 @@ pub(super) fn stretch_of(first: &[u32], interval: usize) -> usize {
 }
 
 /// Weights of all intervals up to and including each, interval by interval in the same order whatever the stretches
-/// are, and the least energy.
+/// are, and the least energy: at first that of the queries' values. Stretches without mass do not count, or the others
+/// would vanish beside them.
 struct Weigh<'a> {
     first: &'a [u32],
     energies: &'a [Lanes<f64>],
@@ -131,14 +138,22 @@ impl Op for Weigh<'_> {
     #[inline(always)]
     fn call<S: Simd>(self, s: S) {
         let Weigh { first, energies, slab, least, cumulative } = self;
-        let mut low = s.splat(f64::INFINITY);
-        for energy in energies {
-            low = s.min(s.load(energy), low);
+        let mut low = s.load(least);
+        for (ends, energy) in first.windows(2).zip(energies) {
+            let mut mass = s.splat(0.0);
+            for own in &slab[ends[0] as usize..ends[1] as usize] {
+                mass = s.add(s.load(own), mass);
+            }
+            let counts = s.lt(s.splat(0.0), mass);
+            low = s.min(s.select(counts, s.load(energy), s.splat(f64::INFINITY)), low);
         }
         s.store(low, least);
         let mut total = s.splat(0.0);
         for (ends, energy) in first.windows(2).zip(energies) {
-            let weight = math::exp(s, s.sub(low, s.load(energy)));
+            // Stretches that break a requirement weigh nothing, also where all do.
+            let own = s.load(energy);
+            let weight = math::exp(s, s.min(s.sub(low, own), s.splat(0.0)));
+            let weight = s.select(s.lt(own, s.splat(f64::INFINITY)), weight, s.splat(0.0));
             let intervals = ends[0] as usize..ends[1] as usize;
             for (mass, to) in slab[intervals.clone()].iter().zip(&mut cumulative[intervals]) {
                 total = s.mul_add(s.load(mass), weight, total);

@@ -77,8 +77,10 @@ impl Search {
         let parts = question.parts();
         let based = |weight: f64| parts.reference.as_ref().map(|(_, r)| (weight, r.clone()));
         let hard = Energy::new(Parts { reference: based(1.0), ..parts.clone() })?;
-        if hard.foreign_width() > 0 || hard.decodes() {
-            return Err(Error::Question("other libraries evaluate a model of the question".into()));
+        if hard.foreign_width() > 0 || hard.decodes() || hard.bounds().missed().next().is_some() {
+            return Err(Error::Question(
+                "other libraries evaluate a model of the question, or values may be missing".into(),
+            ));
         }
         let alone = Parts { constraints: Vec::new(), ..parts.clone() };
         let guide = Energy::new(alone)?.graded(based(0.0))?;

@@ -288,7 +288,9 @@ fn guided(
                     x[d][lane] = value;
                     continue;
                 }
-                let least = energies.iter().map(|g| g[lane]).fold(f64::INFINITY, f64::min);
+                let some = |e: &usize| !measure.empty(first[*e] as usize..first[e + 1] as usize);
+                let least =
+                    (0..energies.len()).filter(some).map(|e| energies[e][lane]).fold(f64::INFINITY, f64::min);
                 let masses = measure.masses();
                 let weight =
                     |e: usize, i: usize| masses[i] * math::exp1((least - energies[e][lane]) / temperature);

@@ -172,8 +172,11 @@ impl Op for Pick<'_> {
             }
         } else {
             let mut least = s.splat(f64::INFINITY);
-            for energy in energies {
-                least = s.min(s.load(energy), least);
+            for (intervals, energy) in stretches() {
+                // What cannot be drawn must not make all else vanish beside it.
+                if !measure.empty(intervals) {
+                    least = s.min(s.load(energy), least);
+                }
             }
             for (intervals, energy) in stretches() {
                 let weight = math::exp(s, s.mul(s.sub(s.load(energy), least), rate));

@@ -11,6 +11,8 @@ mod conditional_tests;
 mod independence;
 mod langevin;
 mod mala;
+#[cfg(test)]
+mod missing_tests;
 mod random_walk;
 mod restricted;
 mod schedule;
@@ -23,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::question::{ColumnMeasure, Energy};
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
-use crate::space::{Base, Boundary, Bounds, Constraint, Kind};
+use crate::space::{Base, Boundary, Bounds, Constraint};
 
 pub use conditional::Conditional;
 pub use independence::Independence;
@@ -96,7 +98,7 @@ impl Spec {
                     )),
                     Drift::ClosedForm { .. } if energy.bounds().mixed() => Err(Error::Sampling(
                         "MALA(drift=\"closed_form\") smooths trees in continuous columns, and some columns of this \
-                         space that move are integers or categories: use Conditional(), or MALA with another drift"
+                         space that move are integers or categories, or may be missing: use Conditional(), or MALA with another drift"
                             .into(),
                     )),
                     Drift::ClosedForm { .. } if energy.decodes() => Err(Error::Sampling(
@@ -152,7 +154,7 @@ impl Spec {
         let moved = |d: usize| {
             movers.iter().any(|mover| match mover {
                 Spec::RandomWalk { .. } | Spec::Independence => true,
-                Spec::Mala { .. } => bounds.kind(d) == Kind::Continuous,
+                Spec::Mala { .. } => bounds.continuous().contains(&d),
                 Spec::Conditional => energy.draws(d),
                 Spec::Mixture { .. } | Spec::Cycle { .. } => false,
             })

@@ -1,4 +1,4 @@
-//! Random-walk Metropolis (MATH.md 3.2).
+//! Random-walk Metropolis (MATH.md 3.2). A value that may be missing leaps between NaN and the numbers.
 
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
@@ -12,6 +12,8 @@ use crate::space::{Bounds, Kind, Slide};
 const SLIDES: f64 = 0.5;
 /// Share of an adapted walk's steps that are of any length: rings and islands need a long jump now and then.
 const RARE: f64 = 0.25;
+/// Share of the steps that make a value missing, or a missing value a number.
+const LEAP: f64 = 0.25;
 
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
@@ -22,6 +24,8 @@ pub struct RandomWalk {
     slides: Vec<Slide>,
     /// Chains that do not slide in this step.
     strides: [bool; LANES],
+    /// Of the proposals, `log q(x|y) − log q(y|x)`.
+    log_ratio: Lanes<f64>,
     answered: bool,
     pub(super) tally: Tally,
 }
@@ -38,6 +42,7 @@ impl RandomWalk {
             adaptation: Adaptation::new(fixed, RARE, &target.bounds),
             proposal: target.bounds.lowers().iter().map(|&x| Lanes::splat(x)).collect(),
             outside: [false; LANES],
+            log_ratio: Lanes::splat(0.0),
             answered: false,
             tally: Tally::default(),
         }
@@ -65,6 +70,8 @@ impl RandomWalk {
         let bounds = &target.bounds;
         self.adaptation.begin(phase, bounds);
         self.outside = [false; LANES];
+        self.log_ratio = Lanes::splat(0.0);
+        let leaps = bounds.missed().next().is_some();
         for lane in 0..LANES {
             let rng = &mut streams.propose[lane];
             self.strides[lane] = self.slides.is_empty() || rng.uniform() >= SLIDES;
@@ -73,6 +80,12 @@ impl RandomWalk {
                 continue;
             }
             let scale = self.adaptation.choose(lane, rng);
+            if leaps && rng.uniform() < LEAP {
+                // It says nothing of scales.
+                self.strides[lane] = false;
+                self.leap(bounds, state, lane, rng);
+                continue;
+            }
             for &d in bounds.continuous() {
                 let unit = if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
                 self.proposal[d][lane] = state.x[d][lane] + scale.factor * unit * rng.normal();
@@ -110,13 +123,20 @@ impl RandomWalk {
         }
     }
 
-    /// Proposals for integers and levels, before they are brought inside.
+    /// Proposals for integers, levels and columns that may be missing, before they are brought inside.
     fn propose_whole(&mut self, target: &Target, state: &State, lane: usize, scale: Scale, rng: &mut Stream) {
         let bounds = &target.bounds;
         for &d in bounds.free() {
             let x = state.x[d][lane];
             self.proposal[d][lane] = match bounds.kind(d) {
-                Kind::Continuous => continue,
+                Kind::Continuous if bounds.missing(d) == 0.0 => continue,
+                // A missing value stays so.
+                _ if x.is_nan() => x,
+                Kind::Continuous => {
+                    let unit =
+                        if scale.by_spread { self.adaptation.spread(d, lane) } else { bounds.width(d) };
+                    x + scale.factor * unit * rng.normal()
+                }
                 // A walk on the real numbers that round to a column's whole numbers, from any of those that
                 // round to x: as likely from y to x as from x to y.
                 Kind::Integer => {
@@ -130,10 +150,29 @@ impl RandomWalk {
         }
     }
 
+    /// From a number to NaN, or from NaN to any number, in one of the columns whose value may be missing.
+    fn leap(&mut self, bounds: &Bounds, state: &State, lane: usize, rng: &mut Stream) {
+        for (to, from) in self.proposal.iter_mut().zip(&state.x) {
+            to[lane] = from[lane];
+        }
+        let n = bounds.missed().count();
+        let at = ((rng.uniform() * n as f64) as usize).min(n - 1);
+        let Some(d) = bounds.missed().nth(at) else { return };
+        // In units of the base measure: NaN is proposed with density 1 / missing, a number with 1 / measure.
+        let weight = if mutant::is(Fault::ForgetMissing) { 1.0 } else { bounds.missing(d) };
+        let log = (weight / bounds.measure(d)).ln();
+        let back = state.x[d][lane].is_nan();
+        self.proposal[d][lane] = if back { bounds.number(d, rng) } else { f64::NAN };
+        self.log_ratio[lane] = if back { -log } else { log };
+    }
+
     #[inline(always)]
     fn bring_inside(&mut self, target: &Target, state: &State, d: usize, lower: f64, upper: f64) {
         for lane in 0..LANES {
             let y = &mut self.proposal[d][lane];
+            if y.is_nan() {
+                continue;
+            }
             let inside = target.boundary.bring_inside(*y, lower, upper);
             self.outside[lane] |= inside.is_none();
             *y = inside.unwrap_or(state.x[d][lane]);
@@ -144,8 +183,14 @@ impl RandomWalk {
     fn bring_whole_inside(&mut self, target: &Target, state: &State) {
         let bounds = &target.bounds;
         let half = if mutant::is(Fault::FoldWhole) { 0.0 } else { 0.5 };
-        for &d in bounds.free().iter().filter(|&&d| bounds.kind(d) != Kind::Continuous) {
+        for &d in bounds.free() {
             let (lower, upper) = (bounds.lower(d), bounds.upper(d));
+            if bounds.kind(d) == Kind::Continuous {
+                if bounds.missing(d) > 0.0 {
+                    self.bring_inside(target, state, d, lower, upper);
+                }
+                continue;
+            }
             self.bring_inside(target, state, d, lower - half, upper + half);
             for y in &mut self.proposal[d].0 {
                 // Plus zero: no value is −0.
@@ -164,7 +209,7 @@ impl RandomWalk {
     ) {
         let Reply::Energy(energy) = reply else { return };
         self.answered = true;
-        let log_ratio = Lanes::splat(if mutant::is(Fault::AcceptAll) { f64::MAX } else { 0.0 });
+        let log_ratio = if mutant::is(Fault::AcceptAll) { Lanes::splat(f64::MAX) } else { self.log_ratio };
         let proposal = Proposal { x: &self.proposal, energy, outside: &self.outside, log_ratio };
         let jumps = self.adaptation.jumps(&target.bounds, &state.x, &self.proposal);
         let (probability, _) = accept(

@@ -1,4 +1,5 @@
-//! `weight · Σ_d w_d |x_d - a_d|^power`, in columns of levels `1[x_d ≠ a_d]`: keeps an answer near a row.
+//! `weight · Σ_d w_d |x_d - a_d|^power`, in columns of levels `1[x_d ≠ a_d]`: keeps an answer near a row. Where a value
+//! may be missing, the distance between NaN and a number is the width of the column, and 0 between NaN and NaN.
 
 use crate::error::{Error, Result};
 use crate::simd::{Lanes, Simd};
@@ -11,6 +12,8 @@ pub struct Localizer {
     anchor: Vec<f64>,
     column_weights: Vec<f64>,
     kinds: Vec<Kind>,
+    /// The distance between a number and NaN; 0 where no value is missing.
+    gaps: Vec<f64>,
 }
 
 impl Localizer {
@@ -28,21 +31,26 @@ impl Localizer {
                 column_weights.len()
             )));
         }
-        if !weight.is_finite() || !anchor.iter().all(|a| a.is_finite()) {
-            return Err(Error::Question("a localizer needs finite weights and a finite row".into()));
+        if !weight.is_finite() || anchor.iter().any(|a| a.is_infinite()) {
+            return Err(Error::Question(
+                "a localizer needs finite weights and a row of finite numbers, or NaN where missing".into(),
+            ));
         }
         if !column_weights.iter().all(|w| w.is_finite() && *w >= 0.0) {
             return Err(Error::Question("the weights of columns must be finite and not negative".into()));
         }
         let kinds = vec![Kind::Continuous; anchor.len()];
-        Ok(Self { weight, power, anchor, column_weights, kinds })
+        let gaps = vec![0.0; anchor.len()];
+        Ok(Self { weight, power, anchor, column_weights, kinds, gaps })
     }
 
-    /// The same on columns of these kinds, of which the first are those that it has.
-    pub(super) fn on(mut self, kinds: &[Kind]) -> Self {
+    /// The same on columns of these kinds, of which the first are those that it has, with these distances between a
+    /// number and NaN.
+    pub(super) fn on(mut self, kinds: &[Kind], gaps: &[f64]) -> Self {
         self.anchor.resize(kinds.len(), 0.0);
         self.column_weights.resize(kinds.len(), 0.0);
         self.kinds = kinds.to_vec();
+        self.gaps = gaps.to_vec();
         self
     }
 
@@ -65,7 +73,12 @@ impl Localizer {
 
     /// The part of one column at one value.
     pub(crate) fn part(&self, column: usize, x: f64) -> f64 {
-        let r = (x - self.anchor[column]).abs();
+        let anchor = self.anchor[column];
+        let r = match (x.is_nan(), anchor.is_nan()) {
+            (false, false) => (x - anchor).abs(),
+            (true, true) => 0.0,
+            _ => self.gaps[column],
+        };
         let distance = match (self.kinds[column], self.power) {
             (Kind::Level, _) => f64::from(u8::from(r > 0.0)),
             (_, 2) => r * r,
@@ -80,7 +93,14 @@ impl Localizer {
         for (d, x) in x.iter().enumerate() {
             let coefficient = self.coefficient(d);
             if coefficient != 0.0 {
-                let r = s.abs(s.sub(s.load(x), s.splat(self.anchor[d])));
+                let x = s.load(x);
+                let mut r = s.abs(s.sub(x, s.splat(self.anchor[d])));
+                if self.gaps[d] > 0.0 {
+                    let gap = s.splat(self.gaps[d]);
+                    let (number, missing) =
+                        if self.anchor[d].is_nan() { (gap, s.splat(0.0)) } else { (r, gap) };
+                    r = s.select(s.le(x, x), number, missing);
+                }
                 let r = match (self.kinds[d], self.power) {
                     (Kind::Level, _) => s.select(s.lt(s.splat(0.0), r), s.splat(1.0), s.splat(0.0)),
                     (_, 2) => s.mul(r, r),
@@ -94,6 +114,9 @@ impl Localizer {
 
     pub(crate) fn slope(&self, column: usize, x: f64) -> f64 {
         let r = x - self.anchor[column];
+        if r.is_nan() {
+            return 0.0;
+        }
         let coefficient = self.coefficient(column);
         if self.kinds[column] == Kind::Level {
             0.0

@@ -43,12 +43,20 @@ impl Lookup {
     /// Least and largest value of those that the column takes in `[lower, upper]`.
     pub(crate) fn range(&self, lower: f64, upper: f64) -> (f64, f64) {
         let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
-        let mut x = lower;
-        while x <= upper {
-            let value = self.value(x);
+        for value in self.values_in(lower, upper) {
             (least, most) = (least.min(value), most.max(value));
-            x += 1.0;
         }
         if least <= most { (least, most) } else { (f64::NAN, f64::NAN) }
+    }
+
+    /// Whether one of them is missing.
+    pub(crate) fn misses(&self, lower: f64, upper: f64) -> bool {
+        self.values_in(lower, upper).any(f64::is_nan)
+    }
+
+    fn values_in(&self, lower: f64, upper: f64) -> impl Iterator<Item = f64> {
+        std::iter::successors(Some(lower), |x| Some(x + 1.0))
+            .take_while(move |&x| x <= upper)
+            .map(|x| self.value(x))
     }
 }

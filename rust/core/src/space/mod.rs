@@ -19,7 +19,8 @@ pub use reference::Reference;
 use crate::error::{Error, Result};
 use crate::rng::Stream;
 
-/// What the values of a column are. The base measure is Lebesgue's on continuous columns and counts on the others.
+/// What the values of a column are. The base measure is Lebesgue's on continuous columns and counts on the others;
+/// NaN, where a value can be missing, has a weight of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Kind {
     #[default]
@@ -36,6 +37,8 @@ pub struct Bounds {
     lower: Vec<f64>,
     upper: Vec<f64>,
     kinds: Vec<Kind>,
+    /// What NaN weighs in the base measure of each column; 0 where no value is missing.
+    missing: Vec<f64>,
     free: Vec<usize>,
     continuous: Vec<usize>,
 }
@@ -59,7 +62,8 @@ impl Bounds {
         }
         let free: Vec<usize> = (0..lower.len()).filter(|&d| lower[d] < upper[d]).collect();
         let kinds = vec![Kind::Continuous; lower.len()];
-        Ok(Self { lower, upper, kinds, continuous: free.clone(), free })
+        let missing = vec![0.0; lower.len()];
+        Ok(Self { lower, upper, kinds, missing, continuous: free.clone(), free })
     }
 
     /// The same columns, of these kinds.
@@ -81,9 +85,51 @@ impl Bounds {
                 )));
             }
         }
-        self.continuous = self.free.iter().copied().filter(|&d| kinds[d] == Kind::Continuous).collect();
         self.kinds = kinds;
-        Ok(self)
+        Ok(self.recounted())
+    }
+
+    /// The same columns, in which NaN weighs so much beside the numbers; 0 where no value is missing.
+    ///
+    /// # Errors
+    /// [`Error::Space`] where there is not a weight per column, or one is negative, not finite, or of a column that
+    /// is fixed or holds codes.
+    pub fn with_missing(mut self, weights: Vec<f64>) -> Result<Self> {
+        if weights.len() != self.len() {
+            return Err(Error::Space(format!("{} weights of NaN for {} columns", weights.len(), self.len())));
+        }
+        for (d, &weight) in weights.iter().enumerate() {
+            let numbers = self.free.contains(&d) && self.kinds[d] != Kind::Level;
+            if !(weight == 0.0 || weight > 0.0 && weight.is_finite() && numbers) {
+                return Err(Error::Space(format!("NaN weighs {weight} in column {d}")));
+            }
+        }
+        self.missing = weights;
+        Ok(self.recounted())
+    }
+
+    fn recounted(mut self) -> Self {
+        let walked = |&d: &usize| self.kinds[d] == Kind::Continuous && self.missing[d] == 0.0;
+        self.continuous = self.free.iter().copied().filter(walked).collect();
+        self
+    }
+
+    /// What NaN weighs in the base measure of a column; 0 where no value is missing.
+    pub fn missing(&self, column: usize) -> f64 {
+        self.missing[column]
+    }
+
+    /// Columns in which a value may be missing.
+    pub fn missed(&self) -> impl Iterator<Item = usize> {
+        self.free.iter().copied().filter(|&d| self.missing[d] > 0.0)
+    }
+
+    /// What the numbers of a column weigh together.
+    pub fn measure(&self, column: usize) -> f64 {
+        match self.kinds[column] {
+            Kind::Continuous => self.width(column),
+            Kind::Integer | Kind::Level => self.width(column) + 1.0,
+        }
     }
 
     pub fn kind(&self, column: usize) -> Kind {
@@ -94,12 +140,12 @@ impl Bounds {
         &self.kinds
     }
 
-    /// Columns that move and are continuous.
+    /// Columns that move and hold real numbers, always.
     pub fn continuous(&self) -> &[usize] {
         &self.continuous
     }
 
-    /// Whether something moves that is not continuous.
+    /// Whether something moves that is not a real number, or not always.
     pub fn mixed(&self) -> bool {
         self.continuous.len() < self.free.len()
     }
@@ -111,12 +157,24 @@ impl Bounds {
 
     /// Whether a column can hold a value.
     pub fn holds(&self, column: usize, x: f64) -> bool {
+        if x.is_nan() {
+            return self.missing[column] > 0.0;
+        }
         let inside = self.lower[column] <= x && x <= self.upper[column];
         inside && (self.kinds[column] == Kind::Continuous || x.fract() == 0.0)
     }
 
     /// A draw from the base measure of a column.
     pub(crate) fn uniform(&self, column: usize, rng: &mut Stream) -> f64 {
+        let missing = self.missing[column];
+        if missing > 0.0 && rng.uniform() * (missing + self.measure(column)) < missing {
+            return f64::NAN;
+        }
+        self.number(column, rng)
+    }
+
+    /// The same among the numbers.
+    pub(crate) fn number(&self, column: usize, rng: &mut Stream) -> f64 {
         let (lower, width) = (self.lower[column], self.width(column));
         match self.kinds[column] {
             Kind::Continuous => lower + rng.uniform() * width,

@@ -29,9 +29,10 @@ pub(super) struct Reach {
 
 impl Reach {
     /// NaN can occur in a column whose bounds are NaN (then nothing else can), or not both finite and
-    /// apart.
-    pub(super) fn new(lower: f64, upper: f64) -> Self {
-        Self { lower, upper, missing: lower != upper && !(lower.is_finite() && upper.is_finite()) }
+    /// apart, or where it `may`.
+    pub(super) fn new(lower: f64, upper: f64, may: bool) -> Self {
+        let open = lower != upper && !(lower.is_finite() && upper.is_finite());
+        Self { lower, upper, missing: may || open }
     }
 
     /// Whether some value goes left, and whether some goes right.

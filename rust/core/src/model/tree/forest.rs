@@ -151,6 +151,21 @@ impl Forest {
     /// # Errors
     /// [`Error::Model`] when a feature reads a column that the box does not have.
     pub fn new(members: &[Member<'_>], lower: &[f64], upper: &[f64], kinks: &[Vec<f64>]) -> Result<Self> {
+        Self::with_missing(members, lower, upper, &vec![false; lower.len()], kinks)
+    }
+
+    /// The same where rows may also miss a value in the columns `missing`. Then a column's cuts may lie outside the
+    /// box, and below or above others that decide them for numbers: NaN takes other ways.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_missing(
+        members: &[Member<'_>],
+        lower: &[f64],
+        upper: &[f64],
+        missing: &[bool],
+        kinks: &[Vec<f64>],
+    ) -> Result<Self> {
         let n_columns = lower.len();
         let mut forest = Forest {
             n_columns,
@@ -166,7 +181,8 @@ impl Forest {
             walked: Vec::new(),
             sweep: (0..n_columns).collect(),
         };
-        let mut reach: Vec<Reach> = lower.iter().zip(upper).map(|(&lo, &hi)| Reach::new(lo, hi)).collect();
+        let mut reach: Vec<Reach> =
+            lower.iter().zip(upper).zip(missing).map(|((&lo, &hi), &may)| Reach::new(lo, hi, may)).collect();
         for member in members {
             if member.columns.len() != member.model.n_features()
                 || member.columns.iter().any(|&c| c >= n_columns)

@@ -8,6 +8,8 @@
 
 use super::bits::leaf_value;
 use super::forest::{BitTree, Forest};
+use super::points::Points;
+use super::walk::Walked;
 use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch};
 
 /// The intervals of one column for eight rows. Stretch e goes from the cut before `first[e]` to the cut
@@ -67,7 +69,9 @@ pub struct SweepState {
     pub(super) here: Vec<Lanes<u64>>,
     deltas: Vec<Lanes<u64>>,
     touched: Vec<bool>,
-    stack: Vec<(u32, u32)>,
+    stack: Vec<Walked>,
+    /// Sums at the lowest value and at NaN.
+    ends: Vec<Lanes<u64>>,
 }
 
 impl Forest {
@@ -79,8 +83,8 @@ impl Forest {
         }
     }
 
-    /// The slice along `column` at the present rows; not for a column that [`Self::has_sets`], nor where
-    /// a row misses the column's value.
+    /// The slice along `column` at the present rows; not for a column that [`Self::has_sets`]. Where a row misses
+    /// the column's value, its sums are off by the same number everywhere.
     pub(crate) fn slice(
         &self,
         level: Level,
@@ -99,6 +103,37 @@ impl Forest {
             self.walked_deltas(column, x, &mut state.stack, &mut state.deltas, &mut state.touched);
         }
         dispatch(level, Walk { forest: self, column, x: &x[column], walked, state, slice });
+    }
+
+    /// The slice along a column whose value rows may miss: the stretches between cuts, and NaN as the last. `ends`
+    /// are the lowest value and NaN.
+    pub(crate) fn slice_missing(
+        &self,
+        level: Level,
+        column: usize,
+        ends: &Points,
+        row: &[Lanes<f64>],
+        state: &mut SweepState,
+        slice: &mut Slice,
+    ) {
+        self.slice_points(level, ends, row, state, slice);
+        let mut known = std::mem::take(&mut state.ends);
+        known.clone_from(&slice.sums);
+        self.slice(level, column, row, state, slice);
+        // Right but for a constant where a row has NaN, which lies between no cuts.
+        let n_slots = self.n_slots();
+        let (lowest, missing) = known.split_at(n_slots);
+        for (slot, lowest) in lowest.iter().enumerate() {
+            let first = slice.sums[slot];
+            for sum in slice.sums.iter_mut().skip(slot).step_by(n_slots) {
+                for lane in 0..LANES {
+                    sum[lane] = sum[lane].wrapping_sub(first[lane]).wrapping_add(lowest[lane]);
+                }
+            }
+        }
+        slice.sums.extend_from_slice(missing);
+        slice.first.extend(slice.first.last().map(|&end| end + 1));
+        state.ends = known;
     }
 
     /// Moves on: the rows now have other values in the columns `moved`, and lie in stretch `chosen` of the slice.

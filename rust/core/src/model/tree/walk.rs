@@ -3,6 +3,16 @@
 use super::forest::{Forest, LEAF_COLUMN};
 use crate::simd::{LANES, Lanes};
 
+/// Where a walk over the leaves along a column goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walked {
+    node: u32,
+    /// Cuts of the column that the values have passed.
+    passed: u32,
+    /// The first cut that they have not.
+    below: u32,
+}
+
 impl Forest {
     /// Adds the walked trees' leaf values to `sums`.
     pub(super) fn add_walked(&self, x: &[Lanes<f64>], sums: &mut [Lanes<u64>]) {
@@ -28,7 +38,7 @@ impl Forest {
         &self,
         column: usize,
         x: &[Lanes<f64>],
-        stack: &mut Vec<(u32, u32)>,
+        stack: &mut Vec<Walked>,
         deltas: &mut [Lanes<u64>],
         touched: &mut [bool],
     ) {
@@ -38,15 +48,22 @@ impl Forest {
             for lane in 0..LANES {
                 let mut previous: Option<&[i64]> = None;
                 stack.clear();
-                stack.push((tree.root, 0));
-                // In-order over the leaves that column's values can reach: ranks ascend, because the
-                // path has pruned every split that an earlier one decides.
-                while let Some((at, entered)) = stack.pop() {
-                    let mut node = self.nodes[at as usize];
+                stack.push(Walked { node: tree.root, passed: 0, below: u32::MAX });
+                // In-order over the leaves that numbers in the column can reach: ranks ascend. Splits that an
+                // earlier one decides are there where NaN can take them.
+                while let Some(Walked { node, passed, mut below }) = stack.pop() {
+                    let mut node = self.nodes[node as usize];
                     while node.column != LEAF_COLUMN {
                         let right = if node.column as usize == column {
-                            stack.push((node.above, node.rank));
-                            false
+                            if node.rank < passed {
+                                true
+                            } else {
+                                if node.rank < below {
+                                    stack.push(Walked { node: node.above, passed: node.rank + 1, below });
+                                    below = node.rank;
+                                }
+                                false
+                            }
                         } else {
                             self.goes_right(&node, x[node.column as usize][lane])
                         };
@@ -54,12 +71,13 @@ impl Forest {
                     }
                     let leaf = self.leaf(node, tree.width);
                     if let Some(previous) = previous {
-                        let at = entered as usize * n_slots + tree.slot as usize;
+                        let entered = passed as usize - 1;
+                        let at = entered * n_slots + tree.slot as usize;
                         for (k, (&new, &old)) in leaf.iter().zip(previous).enumerate() {
                             let delta = &mut deltas[at + k][lane];
                             *delta = delta.wrapping_add(new.wrapping_sub(old) as u64);
                         }
-                        touched[entered as usize] = true;
+                        touched[entered] = true;
                     }
                     previous = Some(leaf);
                 }

@@ -6,6 +6,8 @@ mod whole;
 
 pub(crate) use part::Part;
 
+use std::ops::Range;
+
 use piece::Piece;
 use whole::Cell;
 
@@ -17,10 +19,14 @@ use crate::rng::Stream;
 use crate::simd::math;
 use crate::space::{Bounds, Constraint};
 
-/// `exp(-R_d(t)/τ)` on column d, where `R_d` is the sum of all localizers' parts.
+/// `exp(-R_d(t)/τ)` on column d, where `R_d` is the sum of all localizers' parts. Where a value may be missing, the
+/// last interval is NaN.
 #[derive(Clone, Debug)]
 pub struct ColumnMeasure {
     inside: Inside,
+    missing: bool,
+    /// Whether some interval holds nothing.
+    gaps: bool,
     log_mass: Vec<f64>,
     /// Masses relative to the largest; empty when they span too many orders of magnitude to add.
     mass: Vec<f64>,
@@ -52,21 +58,31 @@ impl ColumnMeasure {
     ) -> Self {
         let mut edges = Vec::with_capacity(cuts.len() + 2);
         edges.push(bounds.lower(column));
-        edges.extend_from_slice(cuts);
-        edges.push(bounds.upper(column));
-        let active: Vec<&Localizer> = localizers.iter().filter(|l| l.coefficient(column) != 0.0).collect();
+        let (lower, upper) = (bounds.lower(column), bounds.upper(column));
+        edges.extend(cuts.iter().map(|cut| cut.clamp(lower, upper)));
+        edges.push(upper);
+        // The distance of all numbers from NaN is one number.
+        let apart = |l: &&Localizer| l.coefficient(column) != 0.0 && l.anchor(column).is_nan();
+        let active: Vec<&Localizer> =
+            localizers.iter().filter(|l| l.coefficient(column) != 0.0 && !apart(l)).collect();
         let flat = active.is_empty();
         let mut pieces = Vec::with_capacity(edges.len() - 1);
         let mut log_mass = Vec::with_capacity(edges.len() - 1);
         for edge in edges.windows(2) {
             let (piece, least) = Piece::new(column, edge[0], edge[1], &active, temperature);
-            log_mass.push(piece.log_mass() - least);
+            let empty = edge[0] >= edge[1];
+            log_mass.push(if empty { f64::NEG_INFINITY } else { piece.log_mass() - least });
             pieces.push(piece);
         }
-        Self::with(Inside::Pieces { edges, pieces, flat }, log_mass)
+        let numbers: f64 = localizers.iter().filter(apart).map(|l| l.part(column, lower)).sum();
+        let missing = missing_mass(column, bounds, localizers, numbers, temperature);
+        Self::with(Inside::Pieces { edges, pieces, flat }, log_mass, missing)
     }
 
-    fn with(inside: Inside, log_mass: Vec<f64>) -> Self {
+    fn with(inside: Inside, mut log_mass: Vec<f64>, missing: Option<f64>) -> Self {
+        log_mass.extend(missing);
+        let gaps = log_mass.contains(&f64::NEG_INFINITY);
+        let missing = missing.is_some();
         let largest = log_mass.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         // Cells without a whole number have no mass, and are never drawn.
         let some = log_mass.iter().copied().filter(|&m| m > f64::NEG_INFINITY);
@@ -76,7 +92,7 @@ impl ColumnMeasure {
         } else {
             Vec::new()
         };
-        Self { inside, log_mass, mass, limits: Vec::new() }
+        Self { inside, missing, gaps, log_mass, mass, limits: Vec::new() }
     }
 
     /// The measure where these hold.
@@ -101,8 +117,16 @@ impl ColumnMeasure {
         &self.log_mass
     }
 
+    /// Whether some of these intervals hold nothing.
+    pub(crate) fn empty(&self, mut intervals: Range<usize>) -> bool {
+        self.gaps && intervals.all(|i| self.log_mass[i] == f64::NEG_INFINITY)
+    }
+
     /// A draw from the measure on one interval: above the cut below it, at or under the one above.
     pub fn draw(&self, interval: usize, rng: &mut Stream) -> f64 {
+        if self.missing && interval + 1 == self.log_mass.len() {
+            return f64::NAN;
+        }
         let (edges, pieces, flat) = match &self.inside {
             Inside::Pieces { edges, pieces, flat } => (edges, pieces, *flat),
             Inside::Cells(cells) => return cells[interval].draw(rng),
@@ -121,6 +145,19 @@ impl ColumnMeasure {
             _ => x,
         }
     }
+}
+
+/// Log mass of NaN where a value may be missing, if numbers leave out `numbers` of the localizers.
+fn missing_mass(
+    column: usize,
+    bounds: &Bounds,
+    localizers: &[Localizer],
+    numbers: f64,
+    temperature: f64,
+) -> Option<f64> {
+    let weight = if mutant::is(Fault::ForgetMissing) { 1.0 } else { bounds.missing(column) };
+    let near: f64 = localizers.iter().map(|l| l.part(column, f64::NAN)).sum();
+    (bounds.missing(column) > 0.0).then(|| weight.ln() - (near - numbers) / temperature)
 }
 
 #[cfg(test)]

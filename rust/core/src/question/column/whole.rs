@@ -1,6 +1,6 @@
 //! Whole numbers between cuts.
 
-use super::{ColumnMeasure, Inside};
+use super::{ColumnMeasure, Inside, missing_mass};
 use crate::mutant::{self, Fault};
 use crate::question::Localizer;
 use crate::rng::Stream;
@@ -87,7 +87,8 @@ impl ColumnMeasure {
             log_mass.push(log);
             first += n as f64;
         }
-        Self::with(Inside::Cells(cells), log_mass)
+        let missing = missing_mass(column, bounds, localizers, 0.0, temperature);
+        Self::with(Inside::Cells(cells), log_mass, missing)
     }
 }
 

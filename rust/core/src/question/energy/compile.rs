@@ -9,6 +9,7 @@ pub(super) fn compile(
     programs: &[Program],
     lower: &[f64],
     upper: &[f64],
+    missing: &[bool],
     kinks: &[Vec<f64>],
 ) -> Result<Forest> {
     let mut members = Vec::new();
@@ -19,5 +20,5 @@ pub(super) fn compile(
             }
         }
     }
-    Forest::new(&members, lower, upper, kinks)
+    Forest::with_missing(&members, lower, upper, missing, kinks)
 }

@@ -95,11 +95,11 @@ impl Energy {
         parts.terms.retain(|t| t.weight != 0.0);
         parts.means.retain(|m| m.weight != 0.0);
         parts.check()?;
-        let kinds = parts.row_kinds();
+        let (kinds, gaps) = (parts.row_kinds(), parts.row_gaps());
         // Violations of different units are added up.
         let scaled = |c: Arc<Constraint>| Arc::new(c.scaled(&parts.bounds));
         parts.constraints = std::mem::take(&mut parts.constraints).into_iter().map(scaled).collect();
-        parts.localizers = parts.localizers.into_iter().map(|l| l.on(&kinds)).collect();
+        parts.localizers = parts.localizers.into_iter().map(|l| l.on(&kinds, &gaps)).collect();
         let (mut n_values, mut slot) = (0, 0);
         let mut programs = Vec::with_capacity(parts.models.len());
         for (m, model) in parts.models.iter().enumerate() {
@@ -139,7 +139,8 @@ impl Energy {
             })
             .collect::<Vec<_>>();
         let direct = programs.iter().all(Program::trivial);
-        let forest = compile(&parts, &programs, &lower, &upper, &kinks)?.swept(sweep_order(&parts));
+        let forest = compile(&parts, &programs, &lower, &upper, &parts.row_missing(), &kinks)?
+            .swept(sweep_order(&parts));
         let foreign = foreign::nodes(&parts, &programs);
         let (ways, stepwise) = ways(&parts, &forest, !foreign.is_empty());
         let limits = (0..parts.bounds.len()).map(|d| parts.limits(d)).collect();

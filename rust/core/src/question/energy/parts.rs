@@ -89,6 +89,27 @@ impl Parts {
         (lower, upper)
     }
 
+    /// Whether a value can be missing (NaN) in the columns of the rows that models see.
+    pub(super) fn row_missing(&self) -> Vec<bool> {
+        let bounds = &self.bounds;
+        let mut missing = vec![false; self.n_before_lookups() - bounds.len()];
+        missing.extend((0..bounds.len()).map(|d| bounds.missing(d) > 0.0));
+        missing.extend(self.lookups.iter().map(|lookup| {
+            let of = lookup.column();
+            bounds.missing(of) > 0.0 || lookup.misses(bounds.lower(of), bounds.upper(of))
+        }));
+        missing
+    }
+
+    /// The distance between a number and NaN, column by column of the rows that models see: the width.
+    pub(super) fn row_gaps(&self) -> Vec<f64> {
+        let bounds = &self.bounds;
+        let mut gaps = vec![0.0; self.n_before_lookups() - bounds.len()];
+        gaps.extend((0..bounds.len()).map(|d| if bounds.missing(d) > 0.0 { bounds.width(d) } else { 0.0 }));
+        gaps.resize(self.n_row(), 0.0);
+        gaps
+    }
+
     /// Kinds of the columns of the rows that models see; of those that are looked up there is nothing to say.
     pub(super) fn row_kinds(&self) -> Vec<Kind> {
         let mut kinds = vec![Kind::Continuous; self.n_before_lookups() - self.bounds.len()];
@@ -126,6 +147,18 @@ impl Parts {
         if let Some(constraint) = self.constraints.iter().find(|c| c.columns().iter().any(|&d| d >= n)) {
             return Err(Error::Question(format!("{:?} reads more than {n} columns", constraint.name())));
         }
+        let missed = |c: &Constraint| self.bounds.missed().find(|&d| c.reads(d));
+        if let Some((constraint, d)) = self.constraints.iter().find_map(|c| Some((c, missed(c)?))) {
+            return Err(Error::Question(format!(
+                "{:?} reads column {d}, whose values may be missing",
+                constraint.name()
+            )));
+        }
+        if self.bounds.missed().next().is_some() && (self.reference.is_some() || self.decoder.is_some()) {
+            return Err(Error::Question(
+                "a reference and a decoder need columns in which no value is missing".into(),
+            ));
+        }
         let n_columns = self.n_row();
         if self.models.len() != self.columns.len() {
             return Err(Error::Question("one list of columns per model".into()));
@@ -155,6 +188,12 @@ impl Parts {
                 return Err(Error::Question(format!(
                     "a localizer of {} columns on a space of {n}",
                     localizer.n_columns()
+                )));
+            }
+            let gaps = self.row_gaps();
+            if let Some(d) = (0..n).find(|&d| localizer.anchor(d).is_nan() && gaps[d] == 0.0) {
+                return Err(Error::Question(format!(
+                    "a localizer is about NaN in column {d}, where it cannot be"
                 )));
             }
         }

@@ -37,7 +37,8 @@ impl Energy {
             None => {
                 let n = self.n_row();
                 let (low, high) = (vec![f64::NEG_INFINITY; n], vec![f64::INFINITY; n]);
-                let forest = compile(&self.parts, &self.programs, &low, &high, &vec![Vec::new(); n])?;
+                let forest =
+                    compile(&self.parts, &self.programs, &low, &high, &vec![true; n], &vec![Vec::new(); n])?;
                 self.everywhere.get_or_init(|| forest)
             }
         };

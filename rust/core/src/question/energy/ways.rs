@@ -18,8 +18,8 @@ const MOST_VALUES: usize = 512;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
-    /// Between its cuts, from the running sums of trees.
-    Cuts,
+    /// Between its cuts, from the running sums of trees; with its lowest value and NaN where it may be missing.
+    Cuts(Option<Points>),
     /// Value by value, from the running sums of trees.
     Points(Points),
     /// Value by value, each a whole evaluation.
@@ -57,14 +57,14 @@ fn in_trees(parts: &Parts, forest: &Forest, d: usize) -> Way {
     let convex = parts.localizers.iter().all(|l| l.coefficient(d) >= 0.0);
     let plain = !forest.has_sets(d) && parts.looked_up(d).next().is_none();
     match bounds.kind(d) {
-        Kind::Continuous if plain && convex => Way::Cuts,
+        Kind::Continuous if plain && convex => cuts(parts, forest, d),
         Kind::Integer
             if plain
                 && ColumnMeasure::countable(d, bounds, &parts.localizers)
                 // At points a constraint costs no draw.
                 && (parts.limits(d).is_empty() || bounds.count(d) > MOST_POINTS) =>
         {
-            Way::Cuts
+            cuts(parts, forest, d)
         }
         Kind::Integer | Kind::Level if bounds.count(d) <= MOST_POINTS => {
             let values: Vec<f64> = values(bounds, d).collect();
@@ -77,6 +77,11 @@ fn in_trees(parts: &Parts, forest: &Forest, d: usize) -> Way {
     }
 }
 
+fn cuts(parts: &Parts, forest: &Forest, d: usize) -> Way {
+    let missing = parts.bounds.missing(d) > 0.0;
+    Way::Cuts(missing.then(|| forest.points(vec![(d, vec![f64::NEG_INFINITY, f64::NAN])])))
+}
+
 /// The order in which a sweep goes through the columns of a row: each with those that are looked up in it.
 pub(super) fn sweep_order(parts: &Parts) -> Vec<usize> {
     if parts.decoder.is_some() {
@@ -87,9 +92,11 @@ pub(super) fn sweep_order(parts: &Parts) -> Vec<usize> {
         .collect()
 }
 
+/// The values of an integer or level column, NaN last.
 fn values(bounds: &Bounds, d: usize) -> impl Iterator<Item = f64> {
     let lower = bounds.lower(d);
-    (0..bounds.count(d)).map(move |k| lower + k as f64)
+    let missing = (bounds.missing(d) > 0.0).then_some(f64::NAN);
+    (0..bounds.count(d)).map(move |k| lower + k as f64).chain(missing)
 }
 
 impl Energy {
@@ -101,11 +108,11 @@ impl Energy {
             let cuts = self.forest.cuts(d);
             match (&self.ways[d], bounds.kind(d)) {
                 (Way::None, _) => None,
-                (Way::Cuts, Kind::Continuous) => {
+                (Way::Cuts(_), Kind::Continuous) => {
                     let measure = ColumnMeasure::new(d, bounds, cuts, localizers, temperature);
                     Some(measure.under(self.limits[d].clone()))
                 }
-                (Way::Cuts, _) => {
+                (Way::Cuts(_), _) => {
                     let measure = ColumnMeasure::whole(d, bounds, Some(cuts), localizers, temperature);
                     Some(measure.under(self.limits[d].clone()))
                 }
@@ -125,7 +132,7 @@ impl Energy {
     /// Where stretches of a column that is drawn from sums of trees can begin; `None` where it is drawn at each of its
     /// values.
     pub(crate) fn cuts_of_draws(&self, column: usize) -> Option<&[f64]> {
-        matches!(self.ways[column], Way::Cuts).then(|| self.forest.cuts(column))
+        matches!(self.ways[column], Way::Cuts(_)).then(|| self.forest.cuts(column))
     }
 
     /// Prepares a sweep; with `again`, from the rows that the last sweep in this workspace left.
@@ -147,9 +154,18 @@ impl Energy {
         energies: &mut Vec<Lanes<f64>>,
     ) -> Lanes<u64> {
         match &self.ways[column] {
-            Way::Cuts => {
-                let Workspace { sweep, slice, .. } = workspace;
-                self.forest.slice(self.level, column, x, sweep, slice);
+            Way::Cuts(ends) => {
+                // Trees that are walked may read what is looked up.
+                let seen = self.forest.walks() && !self.parts.lookups.is_empty();
+                if seen {
+                    self.decode(x, workspace);
+                }
+                let Workspace { sweep, slice, row, .. } = workspace;
+                let row = if seen { &row[..] } else { x };
+                match ends {
+                    Some(ends) => self.forest.slice_missing(self.level, column, ends, row, sweep, slice),
+                    None => self.forest.slice(self.level, column, row, sweep, slice),
+                }
                 let own = self.parts.reference_cuts(column);
                 if !own.is_empty() {
                     let cuts = self.forest.cuts(column);
@@ -264,7 +280,7 @@ impl Energy {
     ) {
         let Workspace { sweep, slice, .. } = workspace;
         match &self.ways[column] {
-            Way::Cuts => self.forest.commit(self.level, once((column, *x)), slice, chosen, sweep),
+            Way::Cuts(_) => self.forest.commit(self.level, once((column, *x)), slice, chosen, sweep),
             Way::Points(points) => {
                 self.forest.commit(self.level, points.chosen(chosen), slice, chosen, sweep);
             }
