@@ -160,6 +160,7 @@ fn invariant(tree: &TreeParts) {
         base: Base::new(energy.bounds().clone(), None),
         temperature: TEMPERATURE,
         boundary: Boundary::Reflect,
+        constraints: vec![],
         measures: energy.drawn(TEMPERATURE),
         level: Level::detect(),
     };
