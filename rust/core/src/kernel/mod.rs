@@ -285,7 +285,7 @@ impl Default for Tally {
 #[derive(Clone, Debug)]
 pub enum Mover {
     Independence(Independence),
-    RandomWalk(RandomWalk),
+    RandomWalk(Box<RandomWalk>),
     Mala(Box<Mala>),
     Conditional(Conditional),
 }
@@ -294,7 +294,7 @@ impl Mover {
     fn new(spec: &Spec, target: &Target) -> Self {
         match spec {
             Spec::Independence => Mover::Independence(Independence::new(target)),
-            Spec::RandomWalk { scale } => Mover::RandomWalk(RandomWalk::new(*scale, target)),
+            Spec::RandomWalk { scale } => Mover::RandomWalk(Box::new(RandomWalk::new(*scale, target))),
             Spec::Mala { step, drift, precondition } => {
                 Mover::Mala(Box::new(Mala::new(*step, *drift, *precondition, target)))
             }
