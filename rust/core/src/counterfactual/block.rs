@@ -1,6 +1,6 @@
 //! Eight queries.
 
-use super::column::{Grid, Masses};
+use super::column::Masses;
 use super::draw::{Draws, Queries, stretch_of};
 use super::{Found, Query, Search, select};
 use crate::question::{Energy, Workspace};
@@ -18,7 +18,7 @@ const BURN: usize = 3;
 /// Sweeps that are kept for each row that is wanted.
 const KEPT: usize = 3;
 /// Rounds of kept sweeps, until there are rows enough.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 2;
 /// Draws of a column from the base measure, until one meets the requirements.
 const TRIES: usize = 8;
 
@@ -27,7 +27,7 @@ pub(super) struct Block<'a> {
     /// How many lanes hold queries.
     n: usize,
     queries: Queries,
-    /// Of guided and hard draws.
+    /// Of guided draws, once there are any, and of hard ones.
     masses: [Vec<Masses>; 2],
     streams: [Stream; LANES],
     x: Vec<Lanes<f64>>,
@@ -49,13 +49,7 @@ impl<'a> Block<'a> {
             upper: lanes(&|l, d| lane(l).upper[d]),
             home: home.clone(),
         };
-        let masses = search.grids.each_ref().map(|grids| {
-            let of = |grid: &Grid| {
-                let d = grid.column;
-                grid.masses(&own.home[d], &own.lower[d], &own.upper[d])
-            };
-            grids.iter().map(of).collect()
-        });
+        let masses = [Vec::new(), own.masses(&search.grids[1])];
         Self {
             search,
             n: queries.len(),
@@ -194,6 +188,7 @@ impl<'a> Block<'a> {
         if active == [false; LANES] {
             return arrived;
         }
+        self.masses[0] = self.queries.masses(&self.search.grids[0]);
         for sweep in 0..GUIDED {
             let weight = math::exp1(math::ln1(COLDEST) * sweep as f64 / (GUIDED - 1) as f64);
             self.sweep(0, weight, &active, sweep > 0);
@@ -352,31 +347,49 @@ impl<'a> Block<'a> {
     /// meets the requirements.
     fn keep(&mut self, active: &[bool; LANES], pools: &mut [Vec<Vec<f64>>; LANES]) {
         let mut x = self.x.clone();
-        let home = &self.queries.home;
-        loop {
-            let mut undone = false;
-            for grid in &self.search.grids[1] {
-                let d = grid.column;
-                if (0..LANES).all(|lane| !active[lane] || x[d][lane] == home[d][lane]) {
-                    continue;
-                }
-                let changed = std::mem::replace(&mut x[d], home[d]);
-                let met = self.search.hard.at(&x, &mut self.workspaces[1]);
-                for lane in 0..LANES {
-                    if !met[lane].is_finite() {
-                        x[d][lane] = changed[lane];
-                    }
-                    undone |= active[lane] && x[d][lane] != changed[lane];
-                }
-            }
-            if !undone {
-                break;
-            }
-        }
+        self.undo_needless(active, &mut x);
         for lane in (0..LANES).filter(|&lane| active[lane]) {
             let row: Vec<f64> = x.iter().map(|x| x[lane]).collect();
             if !pools[lane].contains(&row) {
                 pools[lane].push(row);
+            }
+        }
+    }
+
+    /// Each lane goes through its own changes, so that an evaluation tries one of every lane. A single change is never
+    /// needless, since a query itself does not meet the requirements.
+    fn undo_needless(&mut self, active: &[bool; LANES], x: &mut [Lanes<f64>]) {
+        let (search, home) = (self.search, &self.queries.home);
+        let changed = |x: &[Lanes<f64>], lane: usize| -> Vec<usize> {
+            let differs = |&d: &usize| x[d][lane] != home[d][lane];
+            search.hard.bounds().free().iter().copied().filter(differs).collect()
+        };
+        let mut left: [Vec<usize>; LANES] = std::array::from_fn(|lane| changed(x, lane));
+        let mut undone = [false; LANES];
+        loop {
+            for lane in 0..LANES {
+                // Another round where something was undone: what was needed may not be any more.
+                if left[lane].is_empty() && std::mem::take(&mut undone[lane]) {
+                    left[lane] = changed(x, lane);
+                }
+                if !active[lane] || changed(x, lane).len() < 2 {
+                    left[lane].clear();
+                }
+            }
+            let tried: [Option<(usize, f64)>; LANES] = std::array::from_fn(|lane| {
+                let d = left[lane].pop()?;
+                Some((d, std::mem::replace(&mut x[d][lane], home[d][lane])))
+            });
+            if tried.iter().all(Option::is_none) {
+                return;
+            }
+            let met = search.hard.at(x, &mut self.workspaces[1]);
+            for lane in 0..LANES {
+                match tried[lane] {
+                    Some((d, value)) if !met[lane].is_finite() => x[d][lane] = value,
+                    Some(_) => undone[lane] = true,
+                    None => {}
+                }
             }
         }
     }

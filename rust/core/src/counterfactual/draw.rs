@@ -110,6 +110,14 @@ impl Draws {
 }
 
 impl Queries {
+    pub(super) fn masses(&self, grids: &[Grid]) -> Vec<Masses> {
+        let of = |grid: &Grid| {
+            let d = grid.column;
+            grid.masses(&self.home[d], &self.lower[d], &self.upper[d])
+        };
+        grids.iter().map(of).collect()
+    }
+
     fn draw(&self, grid: &Grid, interval: usize, lane: usize, rng: &mut Stream) -> f64 {
         let d = grid.column;
         grid.draw(interval, self.home[d][lane], self.lower[d][lane], self.upper[d][lane], rng)

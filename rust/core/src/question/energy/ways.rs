@@ -99,6 +99,25 @@ fn values(bounds: &Bounds, d: usize) -> impl Iterator<Item = f64> {
     (0..bounds.count(d)).map(move |k| lower + k as f64).chain(missing)
 }
 
+/// The cell of the base measure that holds each interval or point of a column.
+pub(super) fn cells(parts: &Parts, forest: &Forest, ways: &[Way]) -> Vec<Vec<u32>> {
+    let Some((_, reference)) = &parts.reference else { return Vec::new() };
+    let bounds = &parts.bounds;
+    let of = |d: usize| {
+        let lower = bounds.lower(d);
+        let cell = |value: f64| reference.cell(d, value) as u32;
+        match &ways[d] {
+            Way::Points(_) => values(bounds, d).map(cell).collect(),
+            // Any value of an interval.
+            Way::Cuts(_) => {
+                once(lower).chain(forest.cuts(d).iter().copied()).map(|x| cell(x.next_up())).collect()
+            }
+            Way::Values | Way::None => Vec::new(),
+        }
+    };
+    (0..bounds.len()).map(of).collect()
+}
+
 impl Energy {
     /// Columns that can be drawn from their conditional laws, in the order of a sweep, with what their values
     /// weigh beside what [`Energy::slice`] gives.
@@ -253,17 +272,9 @@ impl Energy {
         let Some((_, reference)) = &self.parts.reference else { return };
         let Workspace { along, slice, .. } = workspace;
         reference.along(column, x, along);
-        let bounds = &self.parts.bounds;
-        let (lower, cuts) = (bounds.lower(column), self.forest.cuts(column));
+        // All of a stretch is in one cell.
         for (energy, &first) in energies.iter_mut().zip(&slice.first) {
-            let first = first as usize;
-            // Any value of the stretch: all of it is in one cell.
-            let value = match (&self.ways[column], first) {
-                (Way::Points(_), _) => lower + first as f64,
-                (_, 0) => lower.next_up(),
-                _ => cuts[first - 1].next_up(),
-            };
-            let log = &along[reference.cell(column, value)];
+            let log = &along[self.cells[column][first as usize] as usize];
             for lane in 0..LANES {
                 energy[lane] -= weight * log[lane];
             }
