@@ -98,3 +98,28 @@ def test_every_row_is_valid(fitted: tuple[Pipeline, pl.DataFrame], target: int) 
     assert (pipeline.predict(rows.to_pandas()) == target).all()
     assert answer.valid.all()
     np.testing.assert_allclose(question.evaluate(rows, space), answer.frame["energy"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("plausible", [False, True], ids=["uniform", "reference"])
+@pytest.mark.parametrize("target", [1, 0])
+def test_every_counterfactual_is_valid(
+    fitted: tuple[Pipeline, pl.DataFrame], target: int, plausible: bool
+) -> None:
+    pipeline, frame = fitted
+    model = sd.as_model(pipeline)
+    reference = sd.reference.chow_liu(frame) if plausible else None
+    space = sd.Space.from_frame(
+        frame, fixed=FIXED, increase_only=["age"], reference=reference
+    ).where("`hours-per-week` <= 60 or age <= 50")
+    queries = frame.filter(pl.Series(pipeline.predict(frame.to_pandas()) != target))[:24]
+    found = sd.counterfactuals(model, queries, target, space, n=5, seed=1)
+    assert set(found["status"]) <= {"complete", "fewer"}
+    rows = found.select(frame.columns)
+    assert rows.schema == frame.schema
+    assert space.contains(rows).all()
+    assert (pipeline.predict(rows.to_pandas()) == target).all()
+    assert found["valid"].all()
+    asked = queries[found["query"].to_list()]
+    for name in FIXED:
+        assert rows[name].equals(asked[name]), name
+    assert (rows["age"] >= asked["age"]).all()

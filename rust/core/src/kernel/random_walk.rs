@@ -96,7 +96,7 @@ impl RandomWalk {
         }
         // A folded random walk has a symmetric density: q cancels.
         for &d in bounds.continuous() {
-            self.bring_inside(target, state, d, bounds.lower(d), bounds.upper(d));
+            self.bring_inside::<false>(target, state, d, bounds.lower(d), bounds.upper(d));
         }
         if bounds.mixed() {
             self.bring_whole_inside(target, state);
@@ -166,11 +166,19 @@ impl RandomWalk {
         self.log_ratio[lane] = if back { -log } else { log };
     }
 
+    /// `HOLES`: values may be missing.
     #[inline(always)]
-    fn bring_inside(&mut self, target: &Target, state: &State, d: usize, lower: f64, upper: f64) {
+    fn bring_inside<const HOLES: bool>(
+        &mut self,
+        target: &Target,
+        state: &State,
+        d: usize,
+        lower: f64,
+        upper: f64,
+    ) {
         for lane in 0..LANES {
             let y = &mut self.proposal[d][lane];
-            if y.is_nan() {
+            if HOLES && y.is_nan() {
                 continue;
             }
             let inside = target.boundary.bring_inside(*y, lower, upper);
@@ -187,11 +195,11 @@ impl RandomWalk {
             let (lower, upper) = (bounds.lower(d), bounds.upper(d));
             if bounds.kind(d) == Kind::Continuous {
                 if bounds.missing(d) > 0.0 {
-                    self.bring_inside(target, state, d, lower, upper);
+                    self.bring_inside::<true>(target, state, d, lower, upper);
                 }
                 continue;
             }
-            self.bring_inside(target, state, d, lower - half, upper + half);
+            self.bring_inside::<true>(target, state, d, lower - half, upper + half);
             for y in &mut self.proposal[d].0 {
                 // Plus zero: no value is −0.
                 *y = y.round().clamp(lower, upper) + 0.0;
