@@ -132,6 +132,21 @@ def test_conditions_of_the_space_hold(model: sd.Model, condition: object) -> Non
     assert space.contains(found).all()
 
 
+def test_constraints_that_bind_are_named() -> None:
+    space = SPACE.where("income > 40").where("income < 10")
+    lost = sd.counterfactuals(TREES, QUERIES[:2], "yes", space, seed=0)
+    assert lost["status"].to_list() == ["not_found"] * 2
+    assert "breaks the constraint 'income" in lost["reason"][0]
+
+
+def test_a_change_of_a_smooth_model_has_many_values() -> None:
+    frame = DATA.select("income")
+    model = sd.as_model(LogisticRegression().fit(frame.to_pandas(), LABELS))
+    queries = frame.filter(pl.Series(model.predict(frame) == "no"))[:3]
+    found = sd.counterfactuals(model, queries, "yes", sd.Space.from_frame(frame), n=8, seed=0)
+    assert found["status"].to_list() == ["complete"] * 24
+
+
 def test_weights_say_which_changes_cost() -> None:
     space = sd.Space.from_frame(DATA, fixed=FIXED)
 

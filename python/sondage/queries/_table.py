@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from sondage import _text as text
+from sondage._constraints import Condition
 from sondage._dtypes import usual_dtype
 from sondage._encoding import as_given, decode
 from sondage._recheck import recheck
 from sondage._tables import own_names
 from sondage.columns import waits
+from sondage.frames import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +54,14 @@ class Outcome:
 
 
 def not_found(model: Model, space: Space, nearest: NDArray[np.float64], target: object) -> str:
-    """Say how near to the target the search came, and what may help."""
+    """Say how near to the target the search came, which constraints bind, and what may help."""
     row = decode(nearest[np.newaxis], space)
+    broken = [
+        own.text
+        for own in space._constraints
+        if isinstance(own, Condition)
+        and own.program(space.kinds).violation(nearest[np.newaxis])[0] > 0.0
+    ]
     if model.classes is None:
         reached = f"the value {text.number(float(model.predict(row)[0]))}"
     elif model.has_proba:
@@ -61,9 +69,11 @@ def not_found(model: Model, space: Space, nearest: NDArray[np.float64], target: 
         reached = f"a probability of {text.percent(float(share))} for {target!r}"
     else:
         reached = f"{model.predict(row)[0]!r}"
+    but = f", and breaks the constraint {listed(broken)}" if broken else ""
+    loosen = "loosen a constraint, " if space._constraints else ""
     return (
-        f"no row was found for which the model predicts {target!r}; the nearest reached {reached}: "
-        "free a fixed column, or widen bounds"
+        f"no row was found for which the model predicts {target!r}; the nearest reached {reached}"
+        f"{but}: {loosen}free a fixed column, or widen bounds"
     )
 
 

@@ -240,7 +240,17 @@ impl<'a> Block<'a> {
             let mut open = *active;
             // As in `sweep_tries`, where constraints take part of what the models leave.
             for _ in 0..if phase == 0 { 1 } else { TRIES } {
-                draws.draw(energy.level(), grid, masses, first, queries, &open, &mut x[d], streams);
+                draws.draw(
+                    energy.level(),
+                    grid,
+                    masses,
+                    first,
+                    queries,
+                    &open,
+                    &[true; LANES],
+                    &mut x[d],
+                    streams,
+                );
                 let Some(before) = &before else {
                     open = [false; LANES];
                     break;
@@ -281,9 +291,17 @@ impl<'a> Block<'a> {
             prior.slice(d, x, for_prior, &mut draws.energies);
             let first = &for_prior.slice.first;
             let old = x[d];
+            // The query's value is most of the mass, and often refused: whether it is, is known beforehand.
+            let mut home = [true; LANES];
+            if (0..LANES).any(|lane| active[lane] && old[lane] != queries.home[d][lane]) {
+                x[d] = queries.home[d];
+                let met = hard.at(x, workspace);
+                home = std::array::from_fn(|lane| met[lane].is_finite());
+                x[d] = old;
+            }
             let mut open = *active;
             for _ in 0..TRIES {
-                draws.draw(prior.level(), grid, masses, first, queries, &open, &mut x[d], streams);
+                draws.draw(prior.level(), grid, masses, first, queries, &open, &home, &mut x[d], streams);
                 if (0..LANES).all(|lane| x[d][lane] == old[lane]) {
                     break;
                 }

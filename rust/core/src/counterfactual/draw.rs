@@ -48,8 +48,8 @@ impl Draws {
         i
     }
 
-    /// Draws a column of the lanes in `active` from `exp(−energies)` times its masses. Other lanes take no random
-    /// numbers and stay where they are.
+    /// Draws a column of the lanes in `active` from `exp(−energies)` times its masses, those of the query's own value
+    /// where it is `open`. Other lanes take no random numbers and stay where they are.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn draw(
         &mut self,
@@ -59,6 +59,7 @@ impl Draws {
         first: &[u32],
         queries: &Queries,
         active: &[bool; LANES],
+        open: &[bool; LANES],
         x: &mut Lanes<f64>,
         streams: &mut [Stream; LANES],
     ) {
@@ -66,10 +67,13 @@ impl Draws {
         let d = grid.column;
         for lane in (0..LANES).filter(|&lane| active[lane]) {
             let rng = &mut streams[lane];
-            let spike = masses.spike[lane] * math::exp1(least[lane] - home[lane]);
+            let own = if open[lane] { masses.spike[lane] } else { 0.0 };
+            let spike = own * math::exp1(least[lane] - home[lane]);
             let changes = self.cumulative[self.cumulative.len() - 1][lane];
             let aim = rng.uniform() * (spike + changes) - spike;
-            x[lane] = if aim < 0.0 || changes <= 0.0 {
+            x[lane] = if changes <= 0.0 && !open[lane] {
+                x[lane]
+            } else if aim < 0.0 || changes <= 0.0 {
                 queries.home[d][lane]
             } else {
                 queries.draw(grid, self.interval(lane, aim), lane, rng)
