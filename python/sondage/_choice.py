@@ -60,7 +60,12 @@ def choose_kernel(
     if energy.referenced:
         parts.append((Independence(), 6, sum(weight for *_, weight in parts)))
         why.append(f"{_REDRAWN}, as often as not")
-    if once:
+    if len(parts) == 1 and outside:
+        why.append(
+            f"the own library of {listed(outside)} gives outputs in one batched call a step for "
+            "all chains"
+        )
+    elif once and len(parts) > 1:
         why.append(_one_call(outside))
     return _together(parts, mixed=once), "; ".join(why)
 
