@@ -72,7 +72,8 @@ def ask_each(
 
     >>> from sondage import Continuous, near
     >>> space = Space({"x": Continuous(0.0, 9.0)})
-    >>> found = ask_each(near, np.array([[2.0], [5.0]]), space, draws=100, temperature=0.01, seed=0)
+    >>> rows = pl.DataFrame({"x": [2.0, 5.0]})
+    >>> found = ask_each(near, rows, space, draws=100, temperature=0.01, seed=0)
     >>> found.group_by("query", maintain_order=True).agg(pl.col("x").mean().round())["x"].to_list()
     [2.0, 5.0]
     """
