@@ -4,6 +4,33 @@ use super::column::{Grid, Masses};
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes, Level, Op, Simd, dispatch, math};
 
+/// One column of the rows of a block: its slice, and what its intervals weigh beside it.
+#[derive(Clone, Copy)]
+pub(super) struct Along<'a> {
+    pub(super) level: Level,
+    pub(super) grid: &'a Grid,
+    pub(super) masses: &'a Masses,
+    /// Where its stretches begin.
+    pub(super) first: &'a [u32],
+    pub(super) queries: &'a Queries,
+}
+
+impl Along<'_> {
+    /// The stretches in which the lanes' values are.
+    pub(super) fn stretches(&self, x: &Lanes<f64>) -> Lanes<u64> {
+        Lanes(std::array::from_fn(|lane| self.stretch(self.grid.interval(x[lane]))))
+    }
+
+    fn stretch(&self, interval: usize) -> u64 {
+        self.first[1..self.first.len() - 1].partition_point(|&start| start as usize <= interval) as u64
+    }
+
+    fn value(&self, interval: usize, lane: usize, rng: &mut Stream) -> f64 {
+        let (d, own) = (self.grid.column, self.queries);
+        self.grid.draw(interval, own.home[d][lane], own.lower[d][lane], own.upper[d][lane], rng)
+    }
+}
+
 /// Scratch of draws.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draws {
@@ -22,18 +49,14 @@ pub(super) struct Queries {
 impl Draws {
     /// Weighs all intervals by `exp(−energies)` and their masses; returns the least energies, of all that has mass, and
     /// those at the queries' values.
-    fn weigh(
-        &mut self,
-        level: Level,
-        grid: &Grid,
-        masses: &Masses,
-        first: &[u32],
-    ) -> (Lanes<f64>, Lanes<f64>) {
+    fn weigh(&mut self, along: &Along<'_>) -> (Lanes<f64>, Lanes<f64>) {
         let Self { cumulative, energies } = self;
-        let home = Lanes(std::array::from_fn(|lane| energies[stretch_of(first, masses.home[lane])][lane]));
+        let Along { grid, masses, first, .. } = *along;
+        let home =
+            Lanes(std::array::from_fn(|lane| energies[along.stretch(masses.home[lane]) as usize][lane]));
         let mut least = home;
         cumulative.resize(grid.n_intervals(), Lanes::splat(0.0));
-        dispatch(level, Weigh { first, energies, slab: &masses.slab, least: &mut least, cumulative });
+        dispatch(along.level, Weigh { first, energies, slab: &masses.slab, least: &mut least, cumulative });
         (least, home)
     }
 
@@ -50,52 +73,41 @@ impl Draws {
 
     /// Draws a column of the lanes in `active` from `exp(−energies)` times its masses, those of the query's own value
     /// where it is `open`. Other lanes take no random numbers and stay where they are.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn draw(
         &mut self,
-        level: Level,
-        grid: &Grid,
-        masses: &Masses,
-        first: &[u32],
-        queries: &Queries,
+        along: &Along<'_>,
         active: &[bool; LANES],
         open: &[bool; LANES],
         x: &mut Lanes<f64>,
         streams: &mut [Stream; LANES],
     ) {
-        let (least, home) = self.weigh(level, grid, masses, first);
-        let d = grid.column;
+        let (least, home) = self.weigh(along);
         for lane in (0..LANES).filter(|&lane| active[lane]) {
             let rng = &mut streams[lane];
-            let own = if open[lane] { masses.spike[lane] } else { 0.0 };
+            let own = if open[lane] { along.masses.spike[lane] } else { 0.0 };
             let spike = own * math::exp1(least[lane] - home[lane]);
             let changes = self.cumulative[self.cumulative.len() - 1][lane];
             let aim = rng.uniform() * (spike + changes) - spike;
             x[lane] = if changes <= 0.0 && !open[lane] {
                 x[lane]
             } else if aim < 0.0 || changes <= 0.0 {
-                queries.home[d][lane]
+                along.queries.home[along.grid.column][lane]
             } else {
-                queries.draw(grid, self.interval(lane, aim), lane, rng)
+                along.value(self.interval(lane, aim), lane, rng)
             };
         }
     }
 
     /// Draws changes of a column, `n` for each lane in `active` that has any, and the logarithm of what they weigh.
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn changes(
         &mut self,
-        level: Level,
-        grid: &Grid,
-        masses: &Masses,
-        first: &[u32],
-        queries: &Queries,
+        along: &Along<'_>,
         active: &[bool; LANES],
         n: usize,
         streams: &mut [Stream; LANES],
         mut take: impl FnMut(usize, f64, &[f64], &mut Stream),
     ) {
-        let (least, _) = self.weigh(level, grid, masses, first);
+        let (least, _) = self.weigh(along);
         for lane in (0..LANES).filter(|&lane| active[lane]) {
             let rng = &mut streams[lane];
             let all = self.cumulative[self.cumulative.len() - 1][lane];
@@ -105,7 +117,7 @@ impl Draws {
             let draws: Vec<f64> = (0..n)
                 .map(|_| {
                     let aim = rng.uniform() * all;
-                    queries.draw(grid, self.interval(lane, aim), lane, rng)
+                    along.value(self.interval(lane, aim), lane, rng)
                 })
                 .collect();
             take(lane, math::ln1(all) - least[lane], &draws, rng);
@@ -121,16 +133,6 @@ impl Queries {
         };
         grids.iter().map(of).collect()
     }
-
-    fn draw(&self, grid: &Grid, interval: usize, lane: usize, rng: &mut Stream) -> f64 {
-        let d = grid.column;
-        grid.draw(interval, self.home[d][lane], self.lower[d][lane], self.upper[d][lane], rng)
-    }
-}
-
-/// The stretch of an interval.
-pub(super) fn stretch_of(first: &[u32], interval: usize) -> usize {
-    first[1..first.len() - 1].partition_point(|&start| start as usize <= interval)
 }
 
 /// Weights of all intervals up to and including each, interval by interval in the same order whatever the stretches

@@ -7,7 +7,9 @@
 mod block;
 mod column;
 mod draw;
+mod needless;
 mod select;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -111,6 +113,11 @@ impl Search {
     fn violation(&self, x: &[Lanes<f64>]) -> Lanes<f64> {
         let own = |lane: usize| self.constraints().iter().map(|c| c.violation(|d| x[d][lane])).sum();
         Lanes(std::array::from_fn(own))
+    }
+
+    /// What all changes from one row to another cost.
+    fn distance(&self, from: &[f64], to: &[f64]) -> f64 {
+        self.grids[1].iter().map(|grid| grid.change(from[grid.column], to[grid.column])).sum()
     }
 
     /// Log density of the base measure at a row.

@@ -6,7 +6,7 @@ pub(super) fn best(
     pool: &[Vec<f64>],
     n: usize,
     score: impl Fn(&[f64]) -> f64,
-    change: impl Fn(usize, f64, f64) -> f64,
+    distance: impl Fn(&[f64], &[f64]) -> f64,
 ) -> Vec<Vec<f64>> {
     let mut ranked: Vec<(f64, &Vec<f64>)> = pool.iter().map(|row| (score(row), row)).collect();
     // Stable: of equal ones the first found.
@@ -19,8 +19,7 @@ pub(super) fn best(
         let (_, row) = left.remove(next);
         chosen.push(row.clone());
         for (least, other) in &mut left {
-            let distance: f64 = (0..row.len()).map(|d| change(d, row[d], other[d])).sum();
-            *least = least.min(distance);
+            *least = least.min(distance(row, other));
         }
         // The first of the farthest, in the order of the scores.
         next = (0..left.len()).rev().max_by(|&i, &j| left[i].0.total_cmp(&left[j].0)).unwrap_or(0);
@@ -35,7 +34,7 @@ mod tests {
     #[test]
     fn the_best_is_first_and_the_others_lie_apart() {
         let pool: Vec<Vec<f64>> = [0.0, 1.0, 0.1, 5.0, 9.0, 8.9].iter().map(|&x| vec![x]).collect();
-        let distance = |_: usize, a: f64, b: f64| (a - b).abs();
+        let distance = |a: &[f64], b: &[f64]| (a[0] - b[0]).abs();
         let score = |row: &[f64]| -(row[0] - 1.1).abs();
         // The four best are 1, 0.1, 0 and 5.
         assert_eq!(best(&pool, 2, score, distance), [[1.0], [5.0]]);
