@@ -189,7 +189,7 @@ fn a_chain_without_start_is_an_error() {
         let outcome = run.tell(&[9.0, -9.0].repeat(rows.len() / D));
         match outcome {
             Ok(_) => assert!(tried < 1_000),
-            Err(Error::Sampling(message)) => {
+            Err(Error::Start(message)) => {
                 assert_eq!(tried, 1_000);
                 assert!(
                     message.contains("for chain 0: tried 1000 uniform rows of the space. A"),

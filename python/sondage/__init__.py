@@ -24,6 +24,7 @@ from sondage.errors import (
     SondageError,
     SondageWarning,
     SpaceError,
+    StartError,
 )
 from sondage.exact import Gaussian, linear_gaussian
 from sondage.kernels import (
@@ -84,6 +85,7 @@ __all__ = [
     "SondageWarning",
     "Space",
     "SpaceError",
+    "StartError",
     "VariationalAnswer",
     "__version__",
     "as_model",

@@ -124,16 +124,21 @@ def convergence_of(answer: Answer) -> Convergence:
     return measured
 
 
-def far_apart(answer: Answer, k: int) -> NDArray[np.int64]:
-    """Choose rows of the frame that lie far from each other; see `Answer.diverse`."""
-    lower, upper = answer.space._lower_upper()
-    flat = answer.draws.reshape(-1, answer.draws.shape[2])
-    named = answer.space._kinds() == LEVELS
+def far_apart(
+    rows: NDArray[np.float64],
+    space: Space,
+    energies: NDArray[np.float64],
+    preferred: NDArray[np.bool_],
+    k: int,
+) -> NDArray[np.int64]:
+    """Choose sampled rows that lie far from each other, in units of the bounds; see `spread`."""
+    lower, upper = space._lower_upper()
+    named = space._kinds() == LEVELS
     numbers, levels = (upper > lower) & ~named, (upper > lower) & named
-    scaled = flat[:, numbers] / (upper - lower)[numbers]
-    missing = np.isnan(flat[:, answer.space._missing() > 0.0])
-    apart = np.column_stack([flat[:, levels], missing])
-    return spread(scaled, apart, answer.energies.reshape(-1), answer.valid.reshape(-1), k)
+    scaled = rows[:, numbers] / (upper - lower)[numbers]
+    missing = np.isnan(rows[:, space._missing() > 0.0])
+    apart = np.column_stack([rows[:, levels], missing])
+    return spread(scaled, apart, energies, preferred, k)
 
 
 def arviz_attributes(answer: Answer) -> dict[str, object]:

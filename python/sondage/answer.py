@@ -234,7 +234,9 @@ class Answer:
         n = self.energies.size
         if wanted > n:
             raise DataError(f"k = {wanted} rows are more than the {n} draws there are")
-        return self._frame[far_apart(self, wanted)]
+        rows = self.draws.reshape(n, -1)
+        energies, valid = self.energies.reshape(-1), self.valid.reshape(-1)
+        return self._frame[far_apart(rows, self.space, energies, valid, wanted)]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return `frame` as a pandas data frame; Enum and Categorical columns are categories.

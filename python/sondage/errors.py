@@ -18,6 +18,7 @@ __all__ = [
     "SondageError",
     "SondageWarning",
     "SpaceError",
+    "StartError",
 ]
 
 
@@ -55,6 +56,10 @@ class SamplingError(SondageError, ValueError, RuntimeError):
     """
 
     answer: Answer | None = None
+
+
+class StartError(SamplingError):
+    """No row was found that chains could start from: one that meets all requirements."""
 
 
 class InternalError(SondageError, RuntimeError):

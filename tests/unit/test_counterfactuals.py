@@ -285,6 +285,10 @@ def test_models_of_other_libraries_are_answered_one_by_one() -> None:
     lost = sd.counterfactuals(model, queries[:1], "yes", tight, n=3, seed=1)
     assert lost["status"].to_list() in (["not_found"], ["outside"])
     assert lost["reason"][0]
+    stuck = sd.Space.from_frame(queries, fixed=["age", "income"])
+    still = sd.counterfactuals(model, queries[:1], "yes", stuck, n=3, seed=1)
+    assert still["status"].to_list() == ["not_found"]
+    assert "every column is fixed" in still["reason"][0]
 
 
 def test_ask_each_asks_a_question_for_every_row() -> None:
@@ -308,6 +312,13 @@ def test_ask_each_asks_a_question_for_every_row() -> None:
     )
     assert beyond["status"].to_list() == ["outside"]
     assert "'income' cannot be" in beyond["reason"][0]
+    nowhere = sd.ask_each(
+        question, rows[:2], space.where("income > 40").where("income < 10"), **settings
+    )
+    assert nowhere["status"].to_list() == ["not_found"] * 2
+    assert "none met both" in nowhere["reason"][0]
+    with pytest.raises(sd.SamplingError, match="draws=0"):
+        sd.ask_each(question, rows[:1], space, **{**settings, "draws": 0})
     with pytest.raises(sd.QuestionError, match="make_question returned int"):
         sd.ask_each(lambda _: 3, rows, space)  # type: ignore[arg-type,return-value]
 

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from sondage._encoding import encode
+from sondage._tables import far_apart
 from sondage.ask import ask
 from sondage.columns import LEVELS
-from sondage.errors import SamplingError
+from sondage.errors import StartError
 from sondage.questions import near
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def answer_one(
     SamplingError
         If the user's model fails.
     """
+    none = np.empty((0, len(space.columns)))
+    if not space.free:
+        return Answered(none, space, "nothing can change: every column is fixed around this row")
     widths = [_width(*pair) for pair in zip(*space._lower_upper(), strict=True)]
     weights = dict(zip(space.columns, costs / widths, strict=True))
     asked = question if not costs.any() else question + near(row, weights=weights, norm=1)
@@ -82,20 +86,19 @@ def answer_one(
             threads=threads,
             progress=False,
         )
-    except SamplingError as error:
-        if error.__cause__ is not None:
-            raise
-        return Answered(np.empty((0, len(space.columns))), space, str(error))
+    except StartError as error:
+        return Answered(none, space, str(error))
     evaluation = question._on(space, 1.0)
     home = encode(_one(row, space), space)[0]
     rows = answer.draws.reshape(-1, len(space.columns))[answer.valid.ravel()]
     rows = np.unique(_without_needless(rows, home, evaluation), axis=0)
-    distance = _Distance(costs, np.array(widths), space)
-    score = -distance(rows, home)
+    energy = _distance(rows, home, costs, np.array(widths), space._kinds() == LEVELS)
     if space.reference is not None:
-        score = score + space.reference._core().log_density(np.ascontiguousarray(rows))
-    best = rows[np.argsort(-score, kind="stable")[: 2 * n]]
-    return Answered(_spread(best, n, distance), space, None)
+        energy -= space.reference._core().log_density(np.ascontiguousarray(rows))
+    order = np.argsort(energy, kind="stable")[: 2 * n]
+    best, every = rows[order], np.ones(len(order), dtype=np.bool_)
+    chosen = far_apart(best, space, energy[order], every, min(n, len(best)))
+    return Answered(best[chosen], space, None)
 
 
 def _width(lower: float, upper: float) -> float:
@@ -106,23 +109,20 @@ def _one(row: dict[str, object], space: Space) -> pl.DataFrame:
     return pl.DataFrame({name: [row[name]] for name in space.columns})
 
 
-@dataclass(frozen=True, slots=True)
-class _Distance:
-    """What changes from one row to others cost."""
-
-    costs: NDArray[np.float64]
-    widths: NDArray[np.float64]
-    space: Space
-
-    def __call__(
-        self, rows: NDArray[np.float64], other: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        changed = _changed(rows, other)
-        moved = np.where(changed, np.abs(rows - other) / self.widths, 0.0)
-        # From a number to a missing value it is as far as through the whole column.
-        moved[np.isnan(moved)] = 1.0
-        moved[:, self.space._kinds() == LEVELS] = 0.0
-        return np.asarray((changed + moved) @ self.costs)
+def _distance(
+    rows: NDArray[np.float64],
+    home: NDArray[np.float64],
+    costs: NDArray[np.float64],
+    widths: NDArray[np.float64],
+    levels: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return what changes from a query to rows cost."""
+    changed = _changed(rows, home)
+    moved = np.where(changed, np.abs(rows - home) / widths, 0.0)
+    # From a number to a missing value it is as far as through the whole column.
+    moved[np.isnan(moved)] = 1.0
+    moved[:, levels] = 0.0
+    return np.asarray((changed + moved) @ costs)
 
 
 def _changed(rows: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -147,14 +147,3 @@ def _without_needless(
             rows[changed[met], column] = home[column]
             undone |= bool(met.any())
     return rows
-
-
-def _spread(rows: NDArray[np.float64], n: int, distance: _Distance) -> NDArray[np.float64]:
-    """Choose n rows: the first, then always the one farthest from those chosen."""
-    chosen: list[int] = []
-    least = np.full(len(rows), np.inf)
-    while len(chosen) < min(n, len(rows)):
-        chosen.append(int(np.argmax(least)))
-        least = np.minimum(least, distance(rows, rows[chosen[-1]]))
-        least[chosen] = -np.inf
-    return rows[chosen]

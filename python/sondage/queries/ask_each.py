@@ -10,7 +10,7 @@ import polars as pl
 from sondage._numbers import one_of
 from sondage._tables import own_names
 from sondage.ask import ask, seed_key
-from sondage.errors import QuestionError, SamplingError, SpaceError
+from sondage.errors import QuestionError, SpaceError, StartError
 from sondage.frames import to_polars
 from sondage.progress import progress_bar
 from sondage.questions import Question
@@ -117,9 +117,6 @@ def _answer(
     )
     try:
         answer = ask(question, own, seed=seed, progress=False, **settings)
-    except SamplingError as error:
-        # Settings that are not allowed, and models that fail, are so for every row.
-        if error.__cause__ is not None or "finite energy" not in str(error):
-            raise
+    except StartError as error:
         return pl.DataFrame(), "not_found", str(error)
     return answer.frame, answer.status, None

@@ -15,6 +15,9 @@ pub enum Error {
     Data(String),
     #[error("{0}")]
     Sampling(String),
+    /// Nowhere to start from.
+    #[error("{0}")]
+    Start(String),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

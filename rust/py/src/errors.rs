@@ -10,6 +10,7 @@ pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         Error::Question(_) => "QuestionError",
         Error::Data(_) => "DataError",
         Error::Sampling(_) => "SamplingError",
+        Error::Start(_) => "StartError",
         _ => "InternalError",
     };
     named(py, name, error.to_string())

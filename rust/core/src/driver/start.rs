@@ -170,10 +170,10 @@ impl Search {
     /// What was found; `also` says what was tried beside rows of the base measure.
     ///
     /// # Errors
-    /// [`Error::Sampling`] when a chain has no start.
+    /// [`Error::Start`] when a chain has no start.
     pub(super) fn finish(&mut self, energy: &Energy, also: &str) -> Result<State> {
         if let Some(lane) = (0..self.n).find(|&lane| self.feasible.gave_up(lane)) {
-            return Err(Error::Sampling(format!(
+            return Err(Error::Start(format!(
                 "no row that meets the constraints of the space was found for chain {}: {}. Loosen it, widen the \
                  bounds, free a fixed column, or give start=",
                 self.first + lane,
@@ -188,7 +188,7 @@ impl Search {
                 [] => String::new(),
                 names => format!("Decoded rows must meet {}. ", names.join(" and ")),
             };
-            return Err(Error::Sampling(format!(
+            return Err(Error::Start(format!(
                 "no row with finite energy was found for chain {}: tried {UNIFORM} {}{met}{also}. {decoded}A requirement may be impossible in this space, or the label have probability 0 \
                  (then the losses 'hinge' and 'squared' stay finite): widen the bounds, free a fixed column, \
                  ask for another label or band, or give start=",
@@ -210,7 +210,7 @@ impl Search {
 /// Starts for models that answer at once.
 ///
 /// # Errors
-/// [`Error::Sampling`] when there are none.
+/// [`Error::Sampling`] for given starts that cannot be, [`Error::Start`] when there are none.
 pub(super) fn find_start(
     energy: &Energy,
     target: &Target,
