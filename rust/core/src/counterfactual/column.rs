@@ -7,7 +7,7 @@
 use crate::rng::Stream;
 use crate::simd::math::{self, Scalar};
 use crate::simd::{LANES, Lanes};
-use crate::space::{Bounds, Kind, Reference};
+use crate::space::{Bounds, Kind, Reference, measure};
 
 /// What all queries share.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,14 +60,10 @@ impl Grid {
         };
         let edges = [&[lower], &inner[..], &[upper]].concat();
         let own = reference.map_or(&[][..], |r| r.cuts(column)).to_vec();
-        let ends = [&[lower], &own[..], &[upper]].concat();
-        let cells = ends
-            .windows(2)
-            .map(|ends| match kind {
-                Kind::Continuous => ends[1] - ends[0],
-                Kind::Integer | Kind::Level => ends[1].floor() - ends[0].floor(),
-            })
-            .collect();
+        let cells = match reference {
+            Some(reference) => (0..=own.len()).map(|cell| measure(reference, bounds, column, cell)).collect(),
+            None => vec![bounds.measure(column)],
+        };
         Self { column, kind, edges, cells, cuts: own, cost, width: bounds.width(column) }
     }
 
@@ -102,7 +98,7 @@ impl Grid {
             let a = home[lane];
             out.home[lane] = self.interval(a);
             let cell = self.cuts.partition_point(|&cut| cut < a);
-            out.spike[lane] = if self.width == 0.0 { 1.0 } else { self.cells[cell] };
+            out.spike[lane] = self.cells[cell];
             if lower[lane] == upper[lane] {
                 continue;
             }

@@ -116,7 +116,8 @@ fn ends(reference: &Reference, bounds: &Bounds, d: usize, cell: usize) -> (f64, 
     (lower, cuts.get(cell).copied().unwrap_or(bounds.upper(d) + half))
 }
 
-fn measure(reference: &Reference, bounds: &Bounds, d: usize, cell: usize) -> f64 {
+/// What the values of a cell weigh where nothing is learned.
+pub(crate) fn measure(reference: &Reference, bounds: &Bounds, d: usize, cell: usize) -> f64 {
     let (lower, upper) = ends(reference, bounds, d, cell);
     match bounds.kind(d) {
         _ if bounds.width(d) == 0.0 => 1.0,

@@ -20,6 +20,8 @@ pub struct Slice {
     pub first: Vec<u32>,
     /// `sums[e · n_slots + slot]`.
     pub sums: Vec<Lanes<u64>>,
+    /// Where [`Self::refine`] puts its result.
+    spare: (Vec<u32>, Vec<Lanes<u64>>),
 }
 
 impl Slice {
@@ -35,8 +37,9 @@ impl Slice {
 impl Slice {
     /// Ends stretches before the cuts of these ranks too (ascending); outputs stay what they are.
     pub(crate) fn refine(&mut self, starts: &[u32], n_slots: usize) {
-        let mut first = Vec::with_capacity(self.first.len() + starts.len());
-        let mut sums = Vec::with_capacity((self.first.len() + starts.len()) * n_slots);
+        let (first, sums) = &mut self.spare;
+        first.clear();
+        sums.clear();
         let mut starts = starts.iter().copied().peekable();
         for (e, ends) in self.first.windows(2).enumerate() {
             let own = &self.sums[e * n_slots..(e + 1) * n_slots];
@@ -50,8 +53,8 @@ impl Slice {
             }
         }
         first.extend(self.first.last());
-        self.first = first;
-        self.sums = sums;
+        std::mem::swap(&mut self.first, first);
+        std::mem::swap(&mut self.sums, sums);
     }
 }
 

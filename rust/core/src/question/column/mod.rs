@@ -7,11 +7,10 @@ mod whole;
 pub(crate) use part::Part;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use piece::Piece;
 use whole::Cell;
-
-use std::sync::Arc;
 
 use crate::mutant::{self, Fault};
 use crate::question::Localizer;

@@ -27,7 +27,7 @@ use crate::space::{Bounds, Constraint, Kind, Reference};
 
 pub use means::Mean;
 pub use parts::Parts;
-use ways::{Way, cells, sweep_order, ways};
+use ways::{Cells, Way, cells, sweep_order, ways};
 
 /// A question bound to a space.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ pub struct Energy {
     direct: bool,
     /// How each sampled column is drawn from its conditional law.
     ways: Vec<Way>,
-    /// Where there is a reference: the cells of it that stretches of each column lie in.
-    cells: Vec<Vec<u32>>,
+    /// Where there is a reference: the cells of it along each column.
+    cells: Vec<Cells>,
     /// Constraints that read each sampled column.
     limits: Vec<Vec<Arc<Constraint>>>,
     stepwise: bool,

@@ -99,23 +99,34 @@ fn values(bounds: &Bounds, d: usize) -> impl Iterator<Item = f64> {
     (0..bounds.count(d)).map(move |k| lower + k as f64).chain(missing)
 }
 
-/// The cell of the base measure that holds each interval or point of a column.
-pub(super) fn cells(parts: &Parts, forest: &Forest, ways: &[Way]) -> Vec<Vec<u32>> {
+/// The cells of a column's base measure.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cells {
+    /// The cell that holds each interval between cuts, or each point.
+    of: Vec<u32>,
+    /// Ranks of the cuts at which a cell begins.
+    starts: Vec<u32>,
+}
+
+/// The cells of every column that is drawn from sums of trees; none without a reference.
+pub(super) fn cells(parts: &Parts, forest: &Forest, ways: &[Way]) -> Vec<Cells> {
     let Some((_, reference)) = &parts.reference else { return Vec::new() };
     let bounds = &parts.bounds;
-    let of = |d: usize| {
-        let lower = bounds.lower(d);
+    let cells = |d: usize| {
         let cell = |value: f64| reference.cell(d, value) as u32;
         match &ways[d] {
-            Way::Points(_) => values(bounds, d).map(cell).collect(),
-            // Any value of an interval.
+            Way::Points(_) => Cells { of: values(bounds, d).map(cell).collect(), starts: Vec::new() },
             Way::Cuts(_) => {
-                once(lower).chain(forest.cuts(d).iter().copied()).map(|x| cell(x.next_up())).collect()
+                let begins = once(bounds.lower(d)).chain(forest.cuts(d).iter().copied());
+                // Any value of an interval: all of it is in one cell.
+                let of: Vec<u32> = begins.map(|x| cell(x.next_up())).collect();
+                let starts = (1..of.len()).filter(|&i| of[i] != of[i - 1]).map(|i| i as u32).collect();
+                Cells { of, starts }
             }
-            Way::Values | Way::None => Vec::new(),
+            Way::Values | Way::None => Cells::default(),
         }
     };
-    (0..bounds.len()).map(of).collect()
+    (0..bounds.len()).map(cells).collect()
 }
 
 impl Energy {
@@ -185,16 +196,10 @@ impl Energy {
                     Some(ends) => self.forest.slice_missing(self.level, column, ends, row, sweep, slice),
                     None => self.forest.slice(self.level, column, row, sweep, slice),
                 }
-                let own = self.parts.reference_cuts(column);
-                if !own.is_empty() {
-                    let cuts = self.forest.cuts(column);
-                    let (lower, upper) = (self.parts.bounds.lower(column), self.parts.bounds.upper(column));
-                    let starts: Vec<u32> = own
-                        .iter()
-                        .filter(|&&cut| lower < cut && cut < upper)
-                        .map(|cut| cuts.partition_point(|c| c <= cut) as u32)
-                        .collect();
-                    slice.refine(&starts, self.forest.n_slots());
+                if let Some(cells) = self.cells.get(column)
+                    && !cells.starts.is_empty()
+                {
+                    slice.refine(&cells.starts, self.forest.n_slots());
                 }
                 self.on_slice(workspace, energies);
                 self.add_reference_along(column, x, workspace, energies);
@@ -205,14 +210,9 @@ impl Energy {
                 }
                 let Workspace { sweep, slice, row, .. } = workspace;
                 self.forest.slice_points(self.level, points, row, sweep, slice);
-                let limits = &self.limits[column];
-                if !limits.is_empty() {
-                    let every: Vec<u32> = (1..self.parts.bounds.count(column) as u32).collect();
-                    slice.refine(&every, self.forest.n_slots());
-                }
                 self.on_slice(workspace, energies);
                 self.add_reference_along(column, x, workspace, energies);
-                self.constrain_along(column, x, limits, energies);
+                self.constrain_along(column, x, &self.limits[column], energies);
             }
             Way::Values | Way::None => {
                 self.at_values(column, x, workspace, energies);
@@ -274,7 +274,7 @@ impl Energy {
         reference.along(column, x, along);
         // All of a stretch is in one cell.
         for (energy, &first) in energies.iter_mut().zip(&slice.first) {
-            let log = &along[self.cells[column][first as usize] as usize];
+            let log = &along[self.cells[column].of[first as usize] as usize];
             for lane in 0..LANES {
                 energy[lane] -= weight * log[lane];
             }
