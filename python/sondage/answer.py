@@ -55,8 +55,7 @@ class Answer:
     ----------
     draws : ndarray of shape (chains, draws, columns)
         Rows in the order of the space's columns and in their units; fixed columns included. A level
-        of a categorical column is its position in `Categorical.levels`; `frame` has the level. A
-        missing number is NaN.
+        of a categorical column is its position in `Categorical.levels`, a missing number NaN.
     energies : ndarray of shape (chains, draws)
         G of every draw.
     valid : ndarray of bool, shape (chains, draws)
@@ -234,9 +233,8 @@ class Answer:
         n = self.energies.size
         if wanted > n:
             raise DataError(f"k = {wanted} rows are more than the {n} draws there are")
-        rows = self.draws.reshape(n, -1)
-        energies, valid = self.energies.reshape(-1), self.valid.reshape(-1)
-        return self._frame[far_apart(rows, self.space, energies, valid, wanted)]
+        rows, energies = self.draws.reshape(n, -1), self.energies.ravel()
+        return self._frame[far_apart(rows, self.space, energies, self.valid.ravel(), wanted)]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return `frame` as a pandas data frame; Enum and Categorical columns are categories.
