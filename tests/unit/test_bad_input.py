@@ -18,6 +18,7 @@ from sondage.errors import (
     SamplingError,
     SondageError,
     SpaceError,
+    StartError,
 )
 from sondage.models import as_model
 from sondage.questions import fixed_label, require
@@ -122,7 +123,7 @@ CASES = {
     ),
     "nothing meets the requirements": (
         lambda: ask(require(MODEL, 0) + require(MODEL, 1), SPACE, seed=0),
-        SamplingError,
+        StartError,
         r"(?s)finite.*\d",
     ),
     "duplicate columns in the frame of a space": (
