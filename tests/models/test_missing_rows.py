@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 import sondage as sd
 
@@ -250,3 +251,17 @@ def test_a_category_with_a_level_for_missing_numbers_is_declared_as_such() -> No
     predicted = pipeline.predict(answer.to_pandas()[["n"]])
     assert (predicted == answer.frame["valid"].to_numpy()).all()
     assert answer.frame["n"].null_count() > 0
+
+
+def test_a_number_may_be_missing_beside_a_category_that_may_not() -> None:
+    rows = FRAME.assign(c=FRAME["c"].astype(object).fillna("p"))
+    encoder = make_column_transformer((OneHotEncoder(), ["c"]), ("passthrough", ["n", "x"]))
+    pipeline = make_pipeline(encoder, DecisionTreeClassifier(max_depth=4, random_state=0))
+    held = sd.as_model(pipeline.fit(rows, LABELS))
+    space = sd.Space.from_frame(rows, integer=["n"], missing="allow")
+    answer = sd.ask(sd.require(held, True), space, draws=200, seed=5, progress=False)
+    assert pipeline.predict(answer.to_pandas()[["n", "x", "c"]]).all()
+    assert answer.frame["n"].null_count() > 0
+    assert answer.frame["x"].null_count() > 0
+    with pytest.raises(sd.DataError, match="'c'"):
+        held.predict(rows.assign(c=None))

@@ -215,6 +215,9 @@ def _where_taken(probe: WrapperSource, value: float) -> list[bool]:
     plain_row = np.zeros((1, n))
     if probe.refuses(np.where(may, value, plain_row)) is None:
         return [bool(taken) for taken in may]
+    numbers = may & [column.levels is None for column in probe.columns]
+    if not numbers.any() or probe.refuses(np.where(numbers, value, plain_row)) is not None:
+        numbers[:] = False
     if probe.features is not None:
         # A refused value is NaN behind the encoders, as one that only some models take.
         encoded = probe.features.encode(np.full((1, n), value))[0]
@@ -223,11 +226,13 @@ def _where_taken(probe: WrapperSource, value: float) -> list[bool]:
             for feature, x in zip(probe.features.features, encoded, strict=True)
             if np.isnan(x)
         }
-        return [bool(may[j]) and j not in gone for j in range(n)]
+        return [bool(numbers[j] or (may[j] and j not in gone)) for j in range(n)]
     if n > _MOST_PROBES:
-        return [False] * n
+        return [bool(taken) for taken in numbers]
     alone = np.where(np.eye(n, dtype=np.bool_), value, plain_row)
-    return [bool(may[j]) and probe.refuses(alone[j : j + 1]) is None for j in range(n)]
+    return [
+        bool(numbers[j] or (may[j] and probe.refuses(alone[j : j + 1]) is None)) for j in range(n)
+    ]
 
 
 def require_fitted_wrapper(estimator: BaseEstimator) -> None:
