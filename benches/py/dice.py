@@ -1,8 +1,8 @@
 """Counterfactuals beside dice-ml: how good and how fast, on Adult and FICO.
 
 SONDAGE_BENCH_DATA=../shared/data python benches/py/dice.py [--queries 100] [--samples 10]
-    [--data adult fico] [--models xgboost logistic] [--methods random genetic kdtree rows sondage]
-    [--search linear]
+    [--data adult fico] [--models xgboost logistic] [--search linear]
+    [--methods random genetic kdtree queries rows sondage]
 
 Every method gets the same fitted models, queries, fixed columns and number of samples a query, in
 one process; `sd.metrics.evaluate` measures all alike, with the training rows as the reference.
@@ -13,11 +13,12 @@ FICO: 23 integer columns, codes below zero as they are, rows of nothing but -9 l
 five rows train. Queries are predicted as Bad, the target is Good; nothing is fixed.
 Every column stays in the range, every category among the levels, of the training rows.
 
-`rows` takes rows of the test set that the model predicts as the target, at random: what plausible
-rows score. DiCE runs with its defaults, query by query; a query for which it raises has no answer,
-and the errors are listed. Its samples are those after its own sparsity step, whose linear search
-walks wide columns such as capital-gain one unit and one prediction at a time; `--search binary` is
-its other one. Seconds are those of generating, without building explainers.
+`queries` takes the queries themselves: as implausible as rows beside them are. `rows` takes rows of
+the test set that the model predicts as the target, at random: what plausible rows score. DiCE runs
+with its defaults, query by query; a query for which it raises has no answer, and the errors are
+listed. Its samples are those after its own sparsity step, whose linear search walks wide columns
+such as capital-gain one unit and one prediction at a time; `--search binary` is its other one.
+Seconds are those of generating, without building explainers.
 
 Runs with dice-ml 0.12, pandas 3.1, scikit-learn 1.9 and xgboost 3.2. dice-ml asks for the xgboost
 of the index; xgboost-cpu serves as well: pip install --no-deps dice-ml raiutils, then
@@ -207,6 +208,14 @@ def of_rows(problem: Problem, n: int, _: str) -> Method:
     return run, Counter()
 
 
+def of_queries(problem: Problem, _: int, __: str) -> Method:
+    """Take the queries, none of which is valid."""
+    queries = problem.queries
+    return partial(
+        sampled, [queries[i : i + 1] for i in range(len(queries))], problem.data.columns
+    ), Counter()
+
+
 def of_sondage(problem: Problem, n: int, _: str) -> Method:
     """Ask for counterfactuals among rows as plausible as the training rows."""
     rows = problem.data.train[problem.data.columns]
@@ -221,6 +230,7 @@ METHODS: dict[str, Callable[[Problem, int, str], Method]] = {
     "random": partial(of_dice, method="random"),
     "genetic": partial(of_dice, method="genetic"),
     "kdtree": partial(of_dice, method="kdtree"),
+    "queries": of_queries,
     "rows": of_rows,
     "sondage": of_sondage,
 }
@@ -240,7 +250,11 @@ def measure(problem: Problem, n: int, search: str, method: str) -> tuple[list[st
     valid = round((found["validity"] or 0.0) * returned)
     cells = ["–" if found[name] is None else f"{found[name]:.3f}" for name in MEASURES]
     cells += [f"{found['violations']} of {returned:,}"]
-    cells += ["–", "–"] if method == "rows" else [f"{seconds:.2f}", f"{valid / seconds:,.1f}"]
+    cells += (
+        ["–", "–"]
+        if method in {"queries", "rows"}
+        else [f"{seconds:.2f}", f"{valid / seconds:,.1f}"]
+    )
     return cells, errors
 
 

@@ -8,6 +8,7 @@ mod block;
 mod column;
 mod draw;
 mod needless;
+mod pool;
 mod select;
 mod sweep;
 #[cfg(test)]
@@ -21,10 +22,13 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::error::{Error, Result};
 use crate::question::{Energy, Parts};
 use crate::simd::{LANES, Lanes};
-use crate::space::{Constraint, Reference};
+use crate::space::{Constraint, Kind, Reference};
 
 use block::Block;
 use column::Grid;
+
+/// How much more is tried where there were too few rows.
+const AGAIN: usize = 4;
 
 /// How long to look, and for how much.
 #[derive(Clone, Debug)]
@@ -57,12 +61,10 @@ pub struct Found {
 /// A model, its requirements and a space, ready for queries.
 #[derive(Debug)]
 pub struct Search {
-    /// +∞ where a requirement is broken, beside the base measure.
+    /// +∞ where a requirement is broken.
     hard: Energy,
     /// How far from it models are; constraints know that themselves.
     guide: Energy,
-    /// The base measure alone, where models have no exact draws along columns.
-    prior: Option<Energy>,
     /// Of the columns that move, for draws guided and hard.
     grids: [Vec<Grid>; 2],
     reference: Option<Arc<Reference>>,
@@ -77,21 +79,16 @@ impl Search {
     /// [`Error::Question`] for parts that do not fit together or models that other libraries evaluate.
     pub fn new(question: &Energy, settings: &Settings) -> Result<Self> {
         let parts = question.parts();
-        let based = |weight: f64| parts.reference.as_ref().map(|(_, r)| (weight, r.clone()));
-        let hard = Energy::new(Parts { reference: based(1.0), ..parts.clone() })?;
+        // Its cuts are cuts of draws; what it says is looked up beside them.
+        let based = || parts.reference.as_ref().map(|(_, reference)| (0.0, reference.clone()));
+        let hard = Energy::new(Parts { reference: based(), ..parts.clone() })?;
         if hard.foreign_width() > 0 || hard.decodes() || hard.bounds().missed().next().is_some() {
             return Err(Error::Question(
                 "other libraries evaluate a model of the question, or values may be missing".into(),
             ));
         }
         let alone = Parts { constraints: Vec::new(), ..parts.clone() };
-        let guide = Energy::new(alone)?.graded(based(0.0))?;
-        let prior = if hard.stepwise() {
-            None
-        } else {
-            let alone = Parts::on(parts.bounds.clone());
-            Some(Energy::new(Parts { reference: based(1.0), ..alone })?)
-        };
+        let guide = Energy::new(alone)?.graded(based())?;
         if settings.costs.len() != parts.bounds.len() {
             return Err(Error::Question(format!(
                 "{} costs of {} columns",
@@ -99,10 +96,10 @@ impl Search {
                 parts.bounds.len()
             )));
         }
-        let grids = [&guide, &hard].map(|energy| grids(prior.as_ref().unwrap_or(energy), &settings.costs));
+        let grids = [&guide, &hard].map(|energy| grids(energy, &settings.costs));
         let pool = ThreadPoolBuilder::new().num_threads(settings.threads).build().ok();
         let pool = pool.filter(|_| settings.threads > 1);
-        Ok(Self { reference: hard.reference(), hard, guide, prior, grids, n: settings.n, pool })
+        Ok(Self { reference: hard.reference(), hard, guide, grids, n: settings.n, pool })
     }
 
     fn constraints(&self) -> &[Arc<Constraint>] {
@@ -143,20 +140,39 @@ impl Search {
                 )));
             }
         }
-        let answer = |block: &[Query<'_>]| Block::new(self, block).run();
-        Ok(match &self.pool {
+        let mut found = self.attempt(queries, 0, 1);
+        let again: Vec<usize> = (0..queries.len()).filter(|&i| found[i].rows.len() < self.n).collect();
+        let short: Vec<Query<'_>> = again.iter().map(|&i| queries[i]).collect();
+        for (i, more) in again.into_iter().zip(self.attempt(&short, 1, AGAIN)) {
+            if more.rows.len() > found[i].rows.len() {
+                found[i] = more;
+            }
+        }
+        Ok(found)
+    }
+
+    fn attempt(&self, queries: &[Query<'_>], attempt: u64, effort: usize) -> Vec<Found> {
+        let answer = |block: &[Query<'_>]| Block::new(self, block, attempt).run(effort);
+        match &self.pool {
             Some(pool) => pool.install(|| queries.par_chunks(LANES).flat_map_iter(answer).collect()),
             None => queries.chunks(LANES).flat_map(answer).collect(),
-        })
+        }
     }
 }
 
+/// Grids of the columns that move: between the cuts of the energy, or of the base measure alone.
 fn grids(energy: &Energy, costs: &[f64]) -> Vec<Grid> {
     let reference = energy.reference();
     let bounds = energy.bounds();
-    bounds
-        .free()
-        .iter()
-        .map(|&d| Grid::new(d, bounds, energy.cuts_of_draws(d), reference.as_deref(), costs[d]))
-        .collect()
+    let grid = |&d: &usize| {
+        let inside = |&&cut: &&f64| bounds.lower(d) < cut && cut < bounds.upper(d);
+        let own: Vec<f64> = reference.iter().flat_map(|r| r.cuts(d)).filter(inside).copied().collect();
+        let cuts = if energy.stepwise() {
+            energy.cuts_of_draws(d)
+        } else {
+            (bounds.kind(d) != Kind::Level).then_some(&own[..])
+        };
+        Grid::new(d, bounds, cuts, reference.as_deref(), costs[d])
+    };
+    bounds.free().iter().map(grid).collect()
 }

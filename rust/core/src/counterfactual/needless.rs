@@ -3,53 +3,76 @@
 use super::block::Block;
 use crate::simd::{LANES, Lanes};
 
-impl Block<'_> {
-    /// Puts the rows of the active lanes among those found, without needless changes: those without which a row still
-    /// meets the requirements.
-    pub(super) fn keep(&mut self, active: &[bool; LANES], pools: &mut [Vec<Vec<f64>>; LANES]) {
-        let mut x = self.x.clone();
-        self.undo_needless(active, &mut x);
-        for lane in (0..LANES).filter(|&lane| active[lane]) {
-            let row: Vec<f64> = x.iter().map(|x| x[lane]).collect();
-            if !pools[lane].contains(&row) {
-                pools[lane].push(row);
-            }
-        }
-    }
+/// A row of one lane on its way.
+#[derive(Default)]
+struct Present {
+    /// Columns of changes to try yet.
+    left: Vec<usize>,
+    /// Whether a change was undone since all were tried: what was needed may not be any more.
+    undone: bool,
+}
 
-    /// Each lane goes through its own changes, so that an evaluation tries one of every lane. A single change is never
-    /// needless, since a query itself does not meet the requirements.
-    fn undo_needless(&mut self, active: &[bool; LANES], x: &mut [Lanes<f64>]) {
+impl Block<'_> {
+    /// The rows without the changes without which they still meet the requirements, in order and each once, at most
+    /// `most` for each lane.
+    ///
+    /// A lane goes through its own rows and their changes, so that an evaluation tries one of every lane. A single
+    /// change is never needless, since a query itself does not meet the requirements.
+    pub(super) fn without_needless(
+        &mut self,
+        rows: [Vec<Vec<f64>>; LANES],
+        most: usize,
+    ) -> [Vec<Vec<f64>>; LANES] {
         let (search, home) = (self.search, &self.queries.home);
-        let changed = |x: &[Lanes<f64>], lane: usize| -> Vec<usize> {
-            let differs = |&d: &usize| x[d][lane] != home[d][lane];
-            search.hard.bounds().free().iter().copied().filter(differs).collect()
-        };
-        let mut left: [Vec<usize>; LANES] = std::array::from_fn(|lane| changed(x, lane));
-        let mut undone = [false; LANES];
+        let free = search.hard.bounds().free();
+        let mut rows = rows.map(Vec::into_iter);
+        let mut out: [Vec<Vec<f64>>; LANES] = Default::default();
+        let mut present: [Option<Present>; LANES] = Default::default();
+        let mut x = home.clone();
         loop {
+            let mut tried = [None; LANES];
             for lane in 0..LANES {
-                // Another round where something was undone: what was needed may not be any more.
-                if left[lane].is_empty() && std::mem::take(&mut undone[lane]) {
-                    left[lane] = changed(x, lane);
-                }
-                if !active[lane] || changed(x, lane).len() < 2 {
-                    left[lane].clear();
+                while tried[lane].is_none() {
+                    let changed = |x: &[Lanes<f64>]| -> Vec<usize> {
+                        free.iter().copied().filter(|&d| x[d][lane] != home[d][lane]).collect()
+                    };
+                    let Some(own) = &mut present[lane] else {
+                        if out[lane].len() == most {
+                            break;
+                        }
+                        let Some(row) = rows[lane].next() else { break };
+                        for (x, value) in x.iter_mut().zip(row) {
+                            x[lane] = value;
+                        }
+                        present[lane] = Some(Present { left: changed(&x), undone: false });
+                        continue;
+                    };
+                    if own.left.is_empty() && std::mem::take(&mut own.undone) {
+                        own.left = changed(&x);
+                    }
+                    if changed(&x).len() < 2 {
+                        own.left.clear();
+                    }
+                    tried[lane] =
+                        own.left.pop().map(|d| (d, std::mem::replace(&mut x[d][lane], home[d][lane])));
+                    if tried[lane].is_none() {
+                        present[lane] = None;
+                        let row: Vec<f64> = x.iter().map(|x| x[lane]).collect();
+                        if !out[lane].contains(&row) {
+                            out[lane].push(row);
+                        }
+                    }
                 }
             }
-            let tried: [Option<(usize, f64)>; LANES] = std::array::from_fn(|lane| {
-                let d = left[lane].pop()?;
-                Some((d, std::mem::replace(&mut x[d][lane], home[d][lane])))
-            });
             if tried.iter().all(Option::is_none) {
-                return;
+                return out;
             }
-            let met = search.hard.at(x, &mut self.workspaces[1]);
+            let met = search.hard.at(&x, &mut self.workspaces[1]);
             for lane in 0..LANES {
-                match tried[lane] {
-                    Some((d, value)) if !met[lane].is_finite() => x[d][lane] = value,
-                    Some(_) => undone[lane] = true,
-                    None => {}
+                match (tried[lane], &mut present[lane]) {
+                    (Some((d, value)), _) if !met[lane].is_finite() => x[d][lane] = value,
+                    (Some(_), Some(own)) => own.undone = true,
+                    _ => {}
                 }
             }
         }

@@ -1,17 +1,18 @@
 //! Which of the rows found to give.
 
-/// Of the `2n` rows of the highest score the `n` that differ as much as they can: first the best, then always the one
+/// Of the `choice · n` rows of the highest score the `n` that differ as much as they can: first the best, then always the one
 /// whose least distance to those chosen is largest.
 pub(super) fn best(
     pool: &[Vec<f64>],
     n: usize,
+    choice: usize,
     score: impl Fn(&[f64]) -> f64,
     distance: impl Fn(&[f64], &[f64]) -> f64,
 ) -> Vec<Vec<f64>> {
     let mut ranked: Vec<(f64, &Vec<f64>)> = pool.iter().map(|row| (score(row), row)).collect();
     // Stable: of equal ones the first found.
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    ranked.truncate(2 * n);
+    ranked.truncate(choice * n);
     let mut left: Vec<(f64, &Vec<f64>)> = ranked.iter().map(|&(_, row)| (f64::INFINITY, row)).collect();
     let mut chosen = Vec::with_capacity(n);
     let mut next = 0;
@@ -37,8 +38,8 @@ mod tests {
         let distance = |a: &[f64], b: &[f64]| (a[0] - b[0]).abs();
         let score = |row: &[f64]| -(row[0] - 1.1).abs();
         // The four best are 1, 0.1, 0 and 5.
-        assert_eq!(best(&pool, 2, score, distance), [[1.0], [5.0]]);
-        assert_eq!(best(&pool, 9, score, distance).len(), 6);
-        assert!(best(&[], 3, score, distance).is_empty());
+        assert_eq!(best(&pool, 2, 2, score, distance), [[1.0], [5.0]]);
+        assert_eq!(best(&pool, 9, 2, score, distance).len(), 6);
+        assert!(best(&[], 3, 2, score, distance).is_empty());
     }
 }

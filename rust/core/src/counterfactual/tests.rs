@@ -147,7 +147,7 @@ fn counts(search: &Search, chains: usize, sweeps: usize) -> Vec<f64> {
     let mut counts = vec![0.0; CELLS];
     for keys in keys.chunks(LANES) {
         let queries: Vec<Query<'_>> = keys.iter().map(query).collect();
-        for row in Block::new(search, &queries).last_rows(sweeps) {
+        for row in Block::new(search, &queries, 0).last_rows(sweeps) {
             let bin = if row[2] == HOME[2] { 0 } else { 1 + ((row[2] * BINS as f64) as usize).min(BINS - 1) };
             counts[(row[0] as usize * 5 + row[1] as usize) * (1 + BINS) + bin] += 1.0;
         }
@@ -188,7 +188,7 @@ fn chains_follow_the_stated_law() {
     ] {
         for (from_reference, limited) in [(false, false), (true, false), (true, true)] {
             let search = search(graph(), from_reference, limited);
-            assert_eq!(search.prior.is_none(), stepwise);
+            assert_eq!(search.hard.stepwise(), stepwise);
             let found = counts(&search, 20_000, 40);
             let what = format!("trees {stepwise} reference {from_reference} limited {limited}");
             let z = score(&found, &table(value, from_reference, limited, 1.0));

@@ -138,7 +138,9 @@ impl Energy {
     }
 
     fn add_reference(&self, row: &[Lanes<f64>], g: &mut Lanes<f64>) {
-        if let Some((weight, reference)) = &self.parts.reference {
+        if let Some((weight, reference)) = &self.parts.reference
+            && *weight != 0.0
+        {
             let log = reference.log_density(row);
             for lane in 0..LANES {
                 g[lane] -= weight * log[lane];

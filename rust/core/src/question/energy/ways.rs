@@ -108,9 +108,11 @@ pub(super) struct Cells {
     starts: Vec<u32>,
 }
 
-/// The cells of every column that is drawn from sums of trees; none without a reference.
+/// The cells of every column that is drawn from sums of trees; none without a reference that weighs anything.
 pub(super) fn cells(parts: &Parts, forest: &Forest, ways: &[Way]) -> Vec<Cells> {
-    let Some((_, reference)) = &parts.reference else { return Vec::new() };
+    let Some((_, reference)) = parts.reference.as_ref().filter(|(weight, _)| *weight != 0.0) else {
+        return Vec::new();
+    };
     let bounds = &parts.bounds;
     let cells = |d: usize| {
         let cell = |value: f64| reference.cell(d, value) as u32;
@@ -244,7 +246,8 @@ impl Energy {
         }
     }
 
-    /// What the base measure adds to every stretch of the workspace's slice.
+    /// Adds what the base measure says of every stretch of the workspace's slice, but for what does not depend on the
+    /// column.
     fn add_reference_along(
         &self,
         column: usize,
@@ -252,29 +255,13 @@ impl Energy {
         workspace: &mut Workspace,
         energies: &mut [Lanes<f64>],
     ) {
-        if let Some((weight, _)) = self.parts.reference
-            && weight != 0.0
-        {
-            self.add_base_along(weight, column, x, workspace, energies);
-        }
-    }
-
-    /// Adds `−weight log p` of the base measure to every stretch of the workspace's slice, but for what does not depend
-    /// on the column.
-    pub(crate) fn add_base_along(
-        &self,
-        weight: f64,
-        column: usize,
-        x: &[Lanes<f64>],
-        workspace: &mut Workspace,
-        energies: &mut [Lanes<f64>],
-    ) {
-        let Some((_, reference)) = &self.parts.reference else { return };
+        let Some((weight, reference)) = &self.parts.reference else { return };
+        let Some(cells) = self.cells.get(column) else { return };
         let Workspace { along, slice, .. } = workspace;
         reference.along(column, x, along);
         // All of a stretch is in one cell.
         for (energy, &first) in energies.iter_mut().zip(&slice.first) {
-            let log = &along[self.cells[column].of[first as usize] as usize];
+            let log = &along[cells.of[first as usize] as usize];
             for lane in 0..LANES {
                 energy[lane] -= weight * log[lane];
             }
