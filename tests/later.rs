@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::tree;
 use sondage_core::drift::Drift;
-use sondage_core::driver::{Run, Sample, Settings};
+use sondage_core::driver::{Ladder, Run, Sample, Settings};
 use sondage_core::error::Error;
 use sondage_core::kernel::Spec;
 use sondage_core::model::Graph;
@@ -132,6 +132,39 @@ fn asking_and_telling_makes_the_native_chains() {
         same(&native(&spec, reject(3)), &asked(&spec, reject(3)), "proposals outside");
         let cold = |chains| Settings { warmup: 0, thin: 1, ..settings(chains, 1) };
         same(&native(&spec, cold(3)), &asked(&spec, cold(3)), "without warm-up");
+    }
+}
+
+#[test]
+fn chains_that_exchange_rows_are_the_native_ones() {
+    for spec in kernels() {
+        for every in [false, true] {
+            let ladder = Ladder { temperatures: vec![0.3, 0.5, 0.9], every };
+            let mut here =
+                Run::tempered(Arc::new(energy(net(), 3, 4)), spec.clone(), settings(11, 1), &ladder).unwrap();
+            while !here.advance(Duration::from_millis(50)) {}
+            let mut there =
+                Run::tempered(Arc::new(energy(outside(), 1, 3)), spec.clone(), settings(11, 2), &ladder)
+                    .unwrap();
+            let mut most = 0;
+            while let Some(asked) = there.ask().unwrap() {
+                most = most.max(asked.rows.len() / D);
+                there.tell(&told(&asked.rows)).unwrap();
+            }
+            // All temperatures of all chains in one call; those of the pilot before.
+            assert_eq!((most, here.progress()), (33, there.progress()));
+            let (here, there) = (here.finish_all(), there.finish_all());
+            assert_eq!(here.len(), if every { 3 } else { 1 });
+            for (here, there) in here.iter().zip(&there) {
+                same(here, there, &format!("{spec:?} {every}"));
+                let (a, b) = (here.ladder.as_ref().unwrap(), there.ladder.as_ref().unwrap());
+                assert_eq!(bits(&a.temperatures), bits(&b.temperatures));
+                assert_eq!((&a.round_trips, a.temperatures[1] != 0.5), (&b.round_trips, !every));
+                for (a, b) in a.stones.iter().chain(&a.swaps).zip(b.stones.iter().chain(&b.swaps)) {
+                    assert_eq!(bits(a), bits(b));
+                }
+            }
+        }
     }
 }
 

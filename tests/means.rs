@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sondage_core::drift::Drift;
-use sondage_core::driver::{Run, Sample, Settings};
+use sondage_core::driver::{Ladder, Run, Sample, Settings};
 use sondage_core::kernel::Spec;
 use sondage_core::model::graph::{Activation, Matrix, Op};
 use sondage_core::model::{Graph, Stack};
@@ -125,7 +125,7 @@ fn a_mean_is_the_sum_over_members() {
     close(one.gradient(&rows).unwrap(), many.gradient(&rows).unwrap());
 }
 
-fn run(chains: usize, threads: usize, slice: Duration, spec: &Spec) -> Sample {
+fn run(chains: usize, threads: usize, slice: Duration, spec: &Spec, temperatures: &[f64]) -> Sample {
     let settings = Settings {
         key: [4; 32],
         chains,
@@ -137,7 +137,8 @@ fn run(chains: usize, threads: usize, slice: Duration, spec: &Spec) -> Sample {
         threads,
         start: None,
     };
-    let mut run = Run::new(Arc::new(stacked()), spec.clone(), settings).unwrap();
+    let ladder = Ladder { temperatures: temperatures.to_vec(), every: false };
+    let mut run = Run::tempered(Arc::new(stacked()), spec.clone(), settings, &ladder).unwrap();
     while !run.advance(slice) {}
     run.finish()
 }
@@ -152,11 +153,11 @@ fn chains_do_not_depend_on_what_runs_beside_them() {
         Spec::Cycle { kernels: vec![mala(Some(0.1)), walk], repeats: vec![1, 2] },
         Spec::Mala { step: Some(0.1), drift: estimate, precondition: true },
     ];
-    for spec in specs {
-        let all = run(37, 2, Duration::from_millis(50), &spec);
+    for (spec, temperatures) in specs.iter().flat_map(|s| [(s, &[0.2][..]), (s, &[0.2, 0.4, 1.5])]) {
+        let all = run(37, 2, Duration::from_millis(50), spec, temperatures);
         assert_eq!((all.n, all.steps.len()), (15, 37));
         for (chains, threads, slice) in [(1, 1, 50), (9, 1, 50), (37, 1, 0), (21, 3, 1)] {
-            let some = run(chains, threads, Duration::from_millis(slice), &spec);
+            let some = run(chains, threads, Duration::from_millis(slice), spec, temperatures);
             let n = chains * all.n;
             let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&some.draws), bits(&all.draws[..n * D]));

@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::ladder::occupancies;
 use common::missing::{MissingModel, missing_table};
 use common::mixed::{MixedModel, constrained_table, mixed_table, mixed_table_from_reference, shares};
 use common::{small_tree_leaves, step_function, truncated_normal};
@@ -119,6 +120,21 @@ fn weigh_all_of_an_interval_that_is_cut() {
 #[test]
 fn slide_further_from_one_side() {
     caught(Fault::SkewSlides, || shares(&WALK, 600));
+}
+
+#[test]
+fn exchange_rows_with_the_ratio_upside_down() {
+    caught(Fault::FlipSwap, || occupancies(&WALK, false, 8_000, 100));
+}
+
+#[test]
+fn exchange_rows_without_their_energies() {
+    caught(Fault::KeepEnergies, || occupancies(&WALK, true, 8_000, 100));
+}
+
+#[test]
+fn exchange_rows_with_the_weight_of_the_other_base_measure() {
+    caught(Fault::KeepBase, || occupancies(&WALK, true, 8_000, 100));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sondage_core::drift::Drift;
-use sondage_core::driver::{Run, Sample, Settings};
+use sondage_core::driver::{Ladder, Run, Sample, Settings};
 use sondage_core::kernel::Spec;
 use sondage_core::model::Graph;
 use sondage_core::model::graph::{Activation, Matrix, Op};
@@ -99,8 +99,18 @@ fn settings(chains: usize, threads: usize) -> Settings {
     }
 }
 
+/// An odd number of chains runs at three temperatures, and exchanges rows and their gradients.
+fn begin(energy: Energy, spec: &Spec, settings: Settings) -> Run {
+    let mut temperatures = vec![settings.temperature];
+    if !settings.chains.is_multiple_of(2) {
+        temperatures.extend([0.3, 0.6]);
+    }
+    let ladder = Ladder { temperatures, every: false };
+    Run::tempered(Arc::new(energy), spec.clone(), settings, &ladder).unwrap()
+}
+
 fn native(energy: Energy, spec: &Spec, settings: Settings) -> Sample {
-    let mut run = Run::new(Arc::new(energy), spec.clone(), settings).unwrap();
+    let mut run = begin(energy, spec, settings);
     while !run.advance(Duration::from_millis(50)) {}
     run.finish()
 }
@@ -113,7 +123,7 @@ fn asked(
     outputs: impl Fn(&[f64]) -> Vec<f64>,
     pull: impl Fn(&[f64], &[f64]) -> Vec<f64>,
 ) -> Sample {
-    let mut run = Run::new(Arc::new(energy), spec.clone(), settings).unwrap();
+    let mut run = begin(energy, spec, settings);
     let mut gradients = 0;
     while let Some(asked) = run.ask().unwrap() {
         let cotangents = run.tell(&outputs(&asked.rows)).unwrap();
@@ -158,7 +168,7 @@ fn net_slopes(rows: &[f64], width: usize, cotangents: &[f64]) -> Vec<f64> {
 #[test]
 fn gradients_of_other_libraries_make_the_native_chains() {
     for spec in kernels() {
-        for (chains, threads) in [(1, 1), (19, 2)] {
+        for (chains, threads) in [(1, 1), (8, 1), (18, 2), (19, 2)] {
             let here = native(direct(net(), 3, 4), &spec, settings(chains, 1));
             let there = asked(
                 direct(outside_net(true), 1, 2),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{energy, output_as_energy};
 use sondage_core::drift::{Drift, Noise};
-use sondage_core::driver::{Run, Sample, Settings};
+use sondage_core::driver::{Ladder, Run, Sample, Settings};
 use sondage_core::kernel::Spec;
 use sondage_core::model::{TreeEnsemble, TreeParts};
 use sondage_core::question::{Energy, Localizer};
@@ -79,6 +79,22 @@ fn run(energy: Energy, spec: &Spec, settings: Settings, slice: Duration) -> Samp
     run.finish()
 }
 
+/// At several temperatures; with `every`, one sample after the other.
+fn tempered(
+    spec: &Spec,
+    settings: Settings,
+    every: bool,
+    slice: Duration,
+    energy: Energy,
+) -> (Vec<Sample>, Vec<u64>) {
+    let ladder = Ladder { temperatures: vec![0.3, 0.5, 1.1, 4.0], every };
+    let mut run = Run::tempered(Arc::new(energy), spec.clone(), settings, &ladder).unwrap();
+    while !run.advance(slice) {}
+    let samples = run.finish_all();
+    let temperatures = bits(&samples[0].ladder.as_ref().unwrap().temperatures);
+    (samples, temperatures)
+}
+
 fn bits(values: &[f64]) -> Vec<u64> {
     values.iter().map(|v| v.to_bits()).collect()
 }
@@ -135,5 +151,57 @@ fn kept_energies_are_those_of_the_kept_rows() {
         let sample = run(question(), &spec, settings(8, 1), Duration::from_secs(1));
         let again = question().evaluate(&sample.draws).unwrap();
         assert_eq!(bits(&sample.energies), bits(&again), "{spec:?}");
+    }
+}
+
+#[test]
+fn exchanges_depend_on_threads_slices_neighbours_and_instruction_sets_no_more() {
+    let second = Duration::from_secs(1);
+    for spec in kernels() {
+        for every in [false, true] {
+            let (all, ladder) = tempered(&spec, settings(19, 1), every, second, question());
+            assert_eq!(all.len(), if every { 4 } else { 1 });
+            let moved = ladder != bits(&[0.3, 0.5, 1.1, 4.0]);
+            assert!(moved != every, "{spec:?}: what is answered stays, the rest is placed by a pilot");
+            for (chains, threads, micros) in [(19, 3, 200), (3, 1, 50), (64, 2, 1_000_000)] {
+                let slice = Duration::from_micros(micros);
+                let (some, same) = tempered(&spec, settings(chains, threads), every, slice, question());
+                assert_eq!(ladder, same, "{spec:?}");
+                for (a, b) in all.iter().zip(&some) {
+                    let n = a.draws.len().min(b.draws.len());
+                    assert_eq!(bits(&a.draws[..n]), bits(&b.draws[..n]), "{spec:?} {chains} {threads}");
+                    let (a, b) = (a.ladder.as_ref().unwrap(), b.ladder.as_ref().unwrap());
+                    for (a, b) in a.stones.iter().chain(&a.swaps).zip(b.stones.iter().chain(&b.swaps)) {
+                        let n = a.len().min(b.len());
+                        assert_eq!(bits(&a[..n]), bits(&b[..n]));
+                    }
+                }
+            }
+            for level in Level::available() {
+                let (other, same) =
+                    tempered(&spec, settings(19, 1), every, second, question().at_level(level));
+                assert_eq!(ladder, same, "{level:?}");
+                for (a, b) in all.iter().zip(&other) {
+                    assert_eq!(bits(&a.draws), bits(&b.draws), "{spec:?} at {level:?}");
+                }
+            }
+            for sample in &all {
+                let again = question().evaluate(&sample.draws).unwrap();
+                assert_eq!(bits(&sample.energies), bits(&again), "{spec:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_ladder_of_one_temperature_is_a_plain_run() {
+    for spec in kernels() {
+        let plain = run(question(), &spec, settings(11, 1), Duration::from_secs(1));
+        let ladder = Ladder { temperatures: vec![0.3], every: true };
+        let mut one = Run::tempered(Arc::new(question()), spec.clone(), settings(11, 1), &ladder).unwrap();
+        while !one.advance(Duration::from_secs(1)) {}
+        let one = one.finish();
+        assert!(one.ladder.is_none());
+        assert_eq!(bits(&plain.draws), bits(&one.draws), "{spec:?}");
     }
 }

@@ -36,6 +36,7 @@ from sondage.kernels import (
     Mixture,
     RandomWalk,
     Smoothed,
+    Tempered,
 )
 from sondage.models import Model, as_model, ensemble
 from sondage.pullback import pullback
@@ -51,6 +52,7 @@ from sondage.questions import (
 )
 from sondage.report import Section
 from sondage.space import Categorical, Continuous, Fixed, Integer, Space
+from sondage.tempering import LogEvidence
 from sondage.variational import VariationalAnswer, variational
 
 __version__: str = build_info()["version"]
@@ -70,6 +72,7 @@ __all__ = [
     "Integer",
     "InternalError",
     "Kernel",
+    "LogEvidence",
     "MissingDependencyError",
     "Mixture",
     "Model",
@@ -86,6 +89,7 @@ __all__ = [
     "Space",
     "SpaceError",
     "StartError",
+    "Tempered",
     "VariationalAnswer",
     "__version__",
     "as_model",

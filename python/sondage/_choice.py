@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, cast
 
 from sondage.errors import SamplingError
 from sondage.frames import listed
-from sondage.kernels import MALA, Conditional, Cycle, Independence, Kernel, Mixture, RandomWalk
+from sondage.kernels import (
+    MALA,
+    Conditional,
+    Cycle,
+    Independence,
+    Kernel,
+    Mixture,
+    RandomWalk,
+    Tempered,
+)
 
 if TYPE_CHECKING:
     from sondage import _core
@@ -22,12 +31,15 @@ def choose_kernel(
     kernel: object, energy: _core.Energy, outside: tuple[str, ...] = ()
 ) -> tuple[Kernel, str]:
     """Return the kernel to use, and why; `outside` names the models that the core leaves out."""
+    if isinstance(kernel, Tempered):
+        inner, reason = choose_kernel(kernel.kernel, energy, outside)
+        return Tempered(cast("Mover | Mixture | Cycle", inner), kernel.temperatures), reason
     if isinstance(kernel, _KERNELS):
         return kernel, "asked for"
     if kernel != "auto":
         raise SamplingError(
             f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Independence, "
-            "Mixture or Cycle"
+            "Mixture, Cycle or Tempered"
         )
     if energy.stepwise:
         return _for_steps(energy)
@@ -114,7 +126,8 @@ def _together(parts: list[tuple[Kernel, int, float]], *, mixed: bool) -> Kernel:
 
 def default_warmup(kernel: Kernel) -> int:
     """Return the steps of warm-up: 200 where all draw exactly and none adapts, else 1000."""
-    parts = kernel.kernels if isinstance(kernel, Cycle) else (kernel,)
+    moved = kernel.kernel if isinstance(kernel, Tempered) else kernel
+    parts = moved.kernels if isinstance(moved, Cycle) else (moved,)
     walks = [part for part in parts if part != Conditional()]
     fixed = all(
         isinstance(walk, Independence) or (isinstance(walk, RandomWalk) and walk.scale is not None)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    import xarray as xr
     from numpy.typing import NDArray
 
     from sondage.answer import Answer
@@ -139,6 +140,29 @@ def far_apart(
     missing = np.isnan(rows[:, space._missing() > 0.0])
     apart = np.column_stack([rows[:, levels], missing])
     return spread(scaled, apart, energies, preferred, k)
+
+
+def arviz_tree(answer: Answer) -> xr.DataTree:
+    """Put the draws in an ArviZ tree; see `Answer.to_arviz`."""
+    from arviz_base import from_dict
+
+    free = answer.space.free
+    moving = [answer.space.columns.index(name) for name in free]
+    groups: dict[str, dict[str, NDArray[np.generic]]] = {
+        "posterior": {"x": answer.draws[:, :, moving]},
+        "sample_stats": {
+            "energy": answer.energies,
+            "lp": -answer.energies / answer.settings.temperature,
+            "valid": answer.valid,
+        },
+    }
+    tree: xr.DataTree = from_dict(
+        groups,
+        coords={"column": free},
+        dims={"x": ["column"]},
+        attrs={"/": arviz_attributes(answer)},
+    )
+    return tree
 
 
 def arviz_attributes(answer: Answer) -> dict[str, object]:

@@ -164,7 +164,7 @@ class FitDiagnostics(Diagnostics):
         See `VariationalAnswer`.
     """
 
-    khat: float | None
+    khat: float | None = None
 
     @property
     def verdict(self) -> Verdict:

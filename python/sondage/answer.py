@@ -11,7 +11,7 @@ import polars as pl
 
 from sondage._display import as_html, as_text
 from sondage._tables import (
-    arviz_attributes,
+    arviz_tree,
     convergence_of,
     draws_frame,
     far_apart,
@@ -22,6 +22,7 @@ from sondage.diagnostics import Diagnostics, RunStatistics, diagnose
 from sondage.errors import DataError, MissingDependencyError
 from sondage.frames import plain
 from sondage.plot import AnswerPlots
+from sondage.tempering import log_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sondage.report import Section
     from sondage.settings import Settings
     from sondage.space import Space
+    from sondage.tempering import LogEvidence
 
 __all__ = ["Answer", "Status", "load_answer"]
 
@@ -142,6 +144,20 @@ class Answer:
     def diagnostics(self) -> Diagnostics:
         """Whether the draws can be trusted: numbers, and warnings with a remedy."""
         return diagnose(self)
+
+    @property
+    def log_evidence(self) -> LogEvidence:
+        """``log E[exp(−G/τ)]`` under the base measure, from a run at several temperatures.
+
+        The base measure of the sampled columns is normalised where the space's conditions hold; a
+        broken requirement counts 0. See `sondage.tempering` for how.
+
+        Raises
+        ------
+        SamplingError
+            For a run at one temperature or cut short; if no base row has a finite G.
+        """
+        return log_evidence(self)
 
     def summary(self) -> pl.DataFrame:
         """Describe every column and G.
@@ -264,28 +280,11 @@ class Answer:
             If arviz-base is not installed.
         """
         try:
-            from arviz_base import from_dict
+            return arviz_tree(self)
         except ImportError:
             raise MissingDependencyError(
                 "to_arviz needs arviz-base: pip install 'sondage[arviz]'"
             ) from None
-        free = self.space.free
-        moving = [self.space.columns.index(name) for name in free]
-        groups: dict[str, dict[str, NDArray[np.generic]]] = {
-            "posterior": {"x": self.draws[:, :, moving]},
-            "sample_stats": {
-                "energy": self.energies,
-                "lp": -self.energies / self.settings.temperature,
-                "valid": self.valid,
-            },
-        }
-        tree: xr.DataTree = from_dict(
-            groups,
-            coords={"column": free},
-            dims={"x": ["column"]},
-            attrs={"/": arviz_attributes(self)},
-        )
-        return tree
 
     @property
     def plot(self) -> AnswerPlots:
@@ -356,7 +355,7 @@ class Answer:
         return "ask", {
             "draws": repr(used.draws),
             "chains": repr(used.chains),
-            "temperature": repr(used.temperature),
+            "temperature": repr(list(used.temperatures) or used.temperature),
             "kernel": used.kernel,
             "warmup": repr(used.warmup),
             "thin": repr(used.thin),

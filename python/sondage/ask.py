@@ -6,8 +6,9 @@ import math
 import os
 import platform
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast, overload
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from sondage._choice import choose_kernel, default_warmup, require_moved
 from sondage._core import Run, build_info
 from sondage._drawn import Drawn
 from sondage._evaluation import advance_by_asking
+from sondage._ladder import Ladder, base_stones
 from sondage._numbers import one_of as _one_of
 from sondage._numbers import positive as _positive
 from sondage._numbers import whole as _whole
@@ -25,11 +27,15 @@ from sondage.answer import Answer, Status
 from sondage.errors import QuestionError, SamplingError, SpaceError
 from sondage.frames import plain
 from sondage.questions import Question
-from sondage.run_statistics import KernelStatistics, RunStatistics
+from sondage.run_statistics import RunStatistics
 from sondage.settings import Settings
 from sondage.space import Space
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from sondage.frames import FrameLike
     from sondage.kernels import Kernel
 
@@ -39,13 +45,53 @@ BOUNDARIES = ("reflect", "reject", "clip")
 _SLICE_SECONDS = 0.05
 
 
+@overload
+def ask(
+    question: Question | Literal[0],
+    space: Space,
+    *,
+    draws: int = ...,
+    chains: int = ...,
+    temperature: float | None = ...,
+    kernel: Kernel | Literal["auto"] = ...,
+    warmup: int | None = ...,
+    start: FrameLike | None = ...,
+    seed: int | np.random.SeedSequence | None = ...,
+    threads: int | None = ...,
+    progress: bool | None = ...,
+    max_seconds: float | None = ...,
+    checkpoint: str | os.PathLike[str] | None = ...,
+    thin: int = ...,
+    boundary: Literal["reflect", "reject", "clip"] = ...,
+    on_interrupt: Literal["raise", "return"] = ...,
+) -> Answer: ...
+@overload
+def ask(
+    question: Question | Literal[0],
+    space: Space,
+    *,
+    draws: int = ...,
+    chains: int = ...,
+    temperature: Sequence[float] | NDArray[np.float64],
+    kernel: Kernel | Literal["auto"] = ...,
+    warmup: int | None = ...,
+    start: FrameLike | None = ...,
+    seed: int | np.random.SeedSequence | None = ...,
+    threads: int | None = ...,
+    progress: bool | None = ...,
+    max_seconds: float | None = ...,
+    checkpoint: str | os.PathLike[str] | None = ...,
+    thin: int = ...,
+    boundary: Literal["reflect", "reject", "clip"] = ...,
+    on_interrupt: Literal["raise", "return"] = ...,
+) -> tuple[Answer, ...]: ...
 def ask(
     question: Question | Literal[0],
     space: Space,
     *,
     draws: int = 1000,
     chains: int = 8,
-    temperature: float = 1.0,
+    temperature: float | Sequence[float] | NDArray[np.float64] | None = None,
     kernel: Kernel | Literal["auto"] = "auto",
     warmup: int | None = None,
     start: FrameLike | None = None,
@@ -57,7 +103,7 @@ def ask(
     thin: int = 1,
     boundary: Literal["reflect", "reject", "clip"] = "reflect",
     on_interrupt: Literal["raise", "return"] = "raise",
-) -> Answer:
+) -> Answer | tuple[Answer, ...]:
     """Sample rows x of the space from p(x) ∝ exp(−G(x)/τ) (MATH section 1).
 
     Parameters
@@ -70,15 +116,18 @@ def ask(
         Rows kept per chain.
     chains : int
         Independent chains. Chain i does not depend on how many others run.
-    temperature : float
-        τ, in the unit of G.
+    temperature : float or sequence of float, optional
+        τ, in the unit of G. None: 1, or the lowest of a `Tempered` kernel. A sequence is answered
+        at all its temperatures in one run, whose chains exchange rows between neighbouring ones
+        (MATH 3.7): each answer is exact at its own, a step costs one for each.
     kernel : kernel or "auto"
         "auto" takes a `Cycle` of one exact sweep (`Conditional`) and four long joint steps where
         the question allows exact conditional draws, else a `Cycle` of `MALA` and `RandomWalk` where
         it has a gradient (a `Mixture` where a model is called or averaged, which is one call a
         step), else `RandomWalk`. Where integer and categorical columns are not drawn from sums of
         trees, those of few values are drawn exactly in each step of a cycle, by evaluating G at
-        every value. On a space with a reference `Independence` takes the place of most walks.
+        every value. On a space with a reference `Independence` takes the place of most walks. It
+        does not temper: `Tempered` does.
     warmup : int, optional
         Steps before the first kept row. None: 200 where each step holds an exact sweep and no part
         of the kernel adapts, else 1000.
@@ -108,7 +157,7 @@ def ask(
 
     Returns
     -------
-    Answer
+    Answer, or tuple of Answer for a sequence of temperatures, in its order
 
     Raises
     ------
@@ -134,7 +183,7 @@ def ask(
     draws, chains = _whole("draws", draws, 1), _whole("chains", chains, 1)
     thin = _whole("thin", thin, 1)
     threads = _whole("threads", usable_cpus() if threads is None else threads, 1)
-    temperature = _positive("temperature", temperature)
+    ladder = Ladder.of(temperature, kernel)
     limit = math.inf if max_seconds is None else _positive("max_seconds", max_seconds)
     _one_of("boundary", boundary, BOUNDARIES)
     _one_of("on_interrupt", on_interrupt, ("raise", "return"))
@@ -148,16 +197,22 @@ def ask(
         raise SpaceError(
             f"every column of the space is fixed ({sampled!r}); nothing can be sampled"
         )
-    evaluation = question._on(space, temperature)
+    evaluation = question._on(space, ladder.lowest)
     energy = evaluation.energy
     outside = evaluation.outside
     chosen, reason = choose_kernel(kernel, energy, () if outside is None else outside.names)
     require_moved(chosen, energy, sampled)
+    tempered = len(ladder.rungs) > 1
+    if tempered and evaluation.decoding is not None and evaluation.decoding.log_det is not None:
+        raise SamplingError(
+            f"{question!r} holds log|det| of its decoder, and what is sampled then differs by "
+            "temperature: ask at one temperature, or with a decoder that has no Jacobian"
+        )
     steps = default_warmup(chosen) if warmup is None else _whole("warmup", warmup, 0)
     settings = Settings(
         draws=draws,
         chains=chains,
-        temperature=temperature,
+        temperature=ladder.lowest,
         kernel=repr(chosen),
         kernel_requested=repr(kernel) if not isinstance(kernel, str) else kernel,
         kernel_reason=reason,
@@ -170,20 +225,24 @@ def ask(
         versions=_versions(question),
         build=dict(build_info()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        temperatures=ladder.answered if ladder.several else (),
     )
     run = Run(
         energy,
         chosen._core(),
         key=key,
         chains=chains,
-        temperature=temperature,
+        temperature=ladder.lowest,
         warmup=steps,
         draws=draws,
         thin=thin,
         boundary=boundary,
         threads=threads,
         start=None if start is None else start_rows(start, sampled, evaluation, chains),
+        ladder=list(ladder.rungs),
+        every=ladder.several,
     )
+    base: tuple[float, ...] = ()
     status: Status
     failure: SamplingError | None = None
     try:
@@ -191,38 +250,48 @@ def ask(
             status = _advance(run, began + limit, progress)
         else:
             status = advance_by_asking(run, outside, began + limit, progress)
+        if tempered and status == "complete":
+            highest = ladder.rungs[-1]
+            base = base_stones(evaluation, sampled, key, chains, draws, highest, began + limit)
     except KeyboardInterrupt:
         if on_interrupt == "raise":
             raise
         status = "interrupted"
     except SamplingError as error:
         status, failure = "failed", error
-    result = run.finish()
-    drawn = Drawn.before_decoding(result, evaluation, len(space.columns))
-    try:
-        drawn = drawn.decoded(result, evaluation, temperature, space)
-        recheck(question._parts(space, drawn.draws, drawn.latents), drawn.valid)
-    except KeyboardInterrupt:
-        if on_interrupt == "raise":
-            raise
-        status = status if failure is not None else "interrupted"
-    except SamplingError as error:
-        status, failure = "failed", failure or error
-    answer = Answer(
-        draws=drawn.draws,
-        energies=drawn.energies,
-        valid=drawn.valid,
-        latents=drawn.latents,
-        space=space,
-        question=question,
-        settings=settings,
-        status=status,
-        statistics=_statistics(result),
-    )
+    answers = {}
+    results = run.finish_all() if ladder.several else [run.finish()]
+    for tau, result in zip(ladder.rungs[: len(results)], results, strict=True):
+        own = evaluation
+        if own.base is not None:
+            own = replace(own, base=(tau, own.base[1]))
+        drawn = Drawn.before_decoding(result, own, len(space.columns))
+        try:
+            drawn = drawn.decoded(result, own, tau, space)
+            recheck(question._parts(space, drawn.draws, drawn.latents), drawn.valid)
+        except KeyboardInterrupt:
+            if on_interrupt == "raise":
+                raise
+            status = status if failure is not None else "interrupted"
+        except SamplingError as error:
+            status, failure = "failed", failure or error
+        answers[tau] = Answer(
+            draws=drawn.draws,
+            energies=drawn.energies,
+            valid=drawn.valid,
+            latents=drawn.latents,
+            space=space,
+            question=question,
+            settings=replace(settings, temperature=tau),
+            status=status,
+            statistics=RunStatistics.of_run(result, base),
+        )
     if failure is not None:
-        failure.answer = answer
+        failure.answer = answers[ladder.lowest]
         raise failure
-    return answer
+    if ladder.several:
+        return tuple(answers[tau] for tau in ladder.answered)
+    return answers[ladder.lowest]
 
 
 def seed_key(seed: int | np.random.SeedSequence | None) -> tuple[int, bytes]:
@@ -267,26 +336,6 @@ def _advance(run: Run, deadline: float, progress: bool | None) -> Literal["compl
             bar.update(done)
             if finished:
                 return "complete"
-
-
-def _statistics(result: dict[str, Any]) -> RunStatistics:
-    return RunStatistics(
-        nonfinite=tuple(int(count) for count in result["nonfinite"]),
-        seconds_warmup=float(result["seconds_warmup"]),
-        seconds_sampling=float(result["seconds_sampling"]),
-        steps=tuple(int(count) for count in result["steps"]),
-        kernels=tuple(
-            KernelStatistics(
-                name=kernel["name"],
-                acceptance=tuple(float(share) for share in kernel["acceptance"]),
-                step=tuple(float(size) for size in kernel["step"]),
-                steps=tuple(int(count) for count in kernel["steps"]),
-            )
-            for kernel in result["kernels"]
-        ),
-        exact=bool(result["exact"]),
-        nonfinite_drift=tuple(int(count) for count in result["nonfinite_drift"]),
-    )
 
 
 def _versions(question: Question) -> dict[str, str]:

@@ -11,6 +11,7 @@ from sondage._text import count, percent, plural, round_up
 from sondage._text import rhat as rhat_text
 from sondage.convergence import MIN_DRAWS, available
 from sondage.run_statistics import RunStatistics, acceptance
+from sondage.tempering import LEAST_RATE, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +192,7 @@ def convergence_warnings(
                 f"{rhat_text(worst)} for {names[int(np.nanargmax(rhat))]} "
                 f"(at most {RHAT_GOOD} is wanted).",
                 f"{more} and look at plot.trace(); if it stays, the answer has parts that the "
-                "chains cannot cross between: raise temperature or use another kernel.",
+                f"chains cannot cross between: {_across(answer)}.",
                 "serious" if bad else "caution",
             )
         )
@@ -205,6 +206,45 @@ def convergence_warnings(
             )
         )
     return found
+
+
+def _across(answer: Answer) -> str:
+    """Say what carries chains across."""
+    if answer.statistics.tempering is None:
+        return f"exchange rows with higher temperatures, kernel={suggestion(answer)}"
+    return "add temperatures above the highest, where they can"
+
+
+def swap_warnings(answer: Answer) -> list[Warning]:
+    """Say that rows do not pass from one temperature to the next."""
+    found = answer.statistics.tempering
+    if found is None or answer.draws.shape[1] < MIN_DRAWS:
+        return []
+    rates = found.swap_rates
+    at = int(np.argmin(rates))
+    low, high = found.temperatures[at : at + 2]
+    enough = max(found.wanted, len(rates) + 2)
+    more = (
+        f"Use {enough} temperatures or more from {found.temperatures[0]:g} to "
+        f"{found.temperatures[-1]:g}"
+    )
+    if rates[at] < LEAST_RATE:
+        return [
+            Warning(
+                f"Rows hardly pass between temperatures: of the exchanges between τ = "
+                f"{low:g} and {high:g}, {percent(rates[at])} are accepted.",
+                f"{more}.",
+            )
+        ]
+    if not any(found.round_trips):
+        return [
+            Warning(
+                "No row has gone from the lowest temperature to the highest and back, so the "
+                "higher ones have hardly helped.",
+                f"Ask for more draws a chain, or lengthen warmup. {more} if it stays.",
+            )
+        ]
+    return []
 
 
 def count_warnings(answer: Answer, share_valid: float | None) -> list[Warning]:

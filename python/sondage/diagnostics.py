@@ -20,6 +20,7 @@ from sondage.cautions import (
     smallest,
     status_warnings,
     stuck_warnings,
+    swap_warnings,
 )
 from sondage.run_statistics import KernelStatistics, RunStatistics, acceptance
 
@@ -66,6 +67,9 @@ class Diagnostics:
         Distinct rows over rows; None without draws.
     warnings : tuple of Warning
         The most serious first.
+    swap_rate : float or None
+        Of a run at several temperatures, the share of accepted exchanges between the two
+        neighbouring ones that accept the fewest.
     """
 
     rhat_max: float | None
@@ -78,6 +82,7 @@ class Diagnostics:
     exact: bool
     unique_share: float | None
     warnings: tuple[Warning, ...]
+    swap_rate: float | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -116,6 +121,8 @@ class Diagnostics:
             "non-finite": count(self.nonfinite),
             "exact": "yes" if self.exact else "no",
         }
+        if self.swap_rate is not None:
+            values["exchanges"] = percent(self.swap_rate)
         lines.append(" · ".join(f"{name} {value}" for name, value in values.items()))
         lines += [f"{warning.severity}: {warning}" for warning in self.warnings]
         return "\n".join(lines)
@@ -140,12 +147,14 @@ def diagnose(answer: Answer) -> Diagnostics:
         values[moving] for values in (measured.rhat, measured.ess_bulk, measured.ess_tail)
     )
     statistics = answer.statistics
+    rates = None if statistics.tempering is None else statistics.tempering.swap_rates
     share_valid = float(answer.valid.mean()) if chains * draws else None
     found = [
         *status_warnings(answer),
         *exactness_warnings(answer),
         *stuck_warnings(answer),
         *convergence_warnings(answer, names, rhat, ess, tail),
+        *swap_warnings(answer),
         *count_warnings(answer, share_valid),
     ]
     if any(warning.severity != "note" for warning in found):
@@ -163,6 +172,7 @@ def diagnose(answer: Answer) -> Diagnostics:
         exact=statistics.exact,
         unique_share=_unique_share(answer.draws),
         warnings=tuple(sorted(found, key=lambda warning: order[warning.severity])),
+        swap_rate=None if rates is None else smallest(np.array(rates)),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from sondage import _core as core
@@ -16,6 +17,9 @@ from sondage.frames import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "MALA",
@@ -26,6 +30,7 @@ __all__ = [
     "Mixture",
     "RandomWalk",
     "Smoothed",
+    "Tempered",
 ]
 
 NOISES = ("shared", "frozen", "fresh")
@@ -267,7 +272,78 @@ class Cycle:
         return core.Kernel.cycle([kernel._core() for kernel in self.kernels], list(self.repeats))
 
 
-Kernel: TypeAlias = Mover | Mixture | Cycle
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Tempered:
+    """Replica exchange: chains at several temperatures that exchange their rows (MATH 3.7).
+
+    Each chain of the answer has one more at every higher temperature, where barriers between
+    regions are low. After each step of the inner kernel neighbours in temperature exchange their
+    rows, with the probability that leaves each temperature's density exactly invariant; so rows
+    that crossed a barrier come down. A step costs one step of the inner kernel for each
+    temperature. Before the chains start, a pilot of the length of the warm-up moves the
+    temperatures between the two ends to where neighbours exchange equally often (not with a
+    warm-up below 16 steps); then they are frozen.
+
+    Parameters
+    ----------
+    kernel : kernel or "auto"
+        How each chain moves: any kernel but another `Tempered`; "auto" chooses as `ask` does.
+    temperatures : sequence of float
+        At least two, in the unit of G, ascending. The lowest is the answer's; both ends stay.
+
+    Raises
+    ------
+    SamplingError
+        For something that is no kernel, and for temperatures that are not finite, above zero and
+        ascending.
+
+    >>> Tempered("auto", [0.1, 0.3, 1.0])
+    Tempered('auto', [0.1, 0.3, 1.0])
+    """
+
+    kernel: Mover | Mixture | Cycle | Literal["auto"]
+    temperatures: tuple[float, ...]
+
+    def __init__(
+        self,
+        kernel: Mover | Mixture | Cycle | Literal["auto"],
+        temperatures: Sequence[float] | NDArray[np.float64],
+    ) -> None:
+        if kernel != "auto" and not isinstance(kernel, Mover | Mixture | Cycle):
+            raise SamplingError(
+                f"Tempered takes {kernel!r}; 'auto', RandomWalk, MALA, Conditional, Independence, "
+                "Mixture or Cycle is needed"
+            )
+        try:
+            given = list(temperatures)
+        except TypeError:
+            raise SamplingError(
+                f"Tempered(temperatures={temperatures!r}) must be a sequence of numbers"
+            ) from None
+        what = "a temperature of Tempered"
+        ladder = [cast("float", _positive(what, value, none=False)) for value in given]
+        if not 2 <= len(ladder) <= 255:
+            raise SamplingError(
+                f"Tempered has {len(ladder)} temperatures; 2 to 255 are needed, the lowest first"
+            )
+        for low, high in pairwise(ladder):
+            if low >= high:
+                raise SamplingError(
+                    f"Tempered(temperatures={ladder}) must ascend: {high} follows {low}"
+                )
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "temperatures", tuple(ladder))
+
+    def __repr__(self) -> str:
+        return f"Tempered({self.kernel!r}, {list(self.temperatures)!r})"
+
+    def _core(self) -> core.Kernel:
+        if self.kernel == "auto":
+            raise SamplingError("Tempered('auto', …) has no kernel before a question has")
+        return self.kernel._core()
+
+
+Kernel: TypeAlias = Mover | Mixture | Cycle | Tempered
 
 
 def _members(name: str, kernels: tuple[object, ...]) -> None:

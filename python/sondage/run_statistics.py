@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sondage.tempering import TemperingStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +54,8 @@ class RunStatistics:
         Whether every kernel leaves the stated density exactly invariant.
     nonfinite_drift : tuple of int
         Per chain, how often the gradient was NaN or infinite, and the drift therefore 0.
+    tempering : TemperingStatistics, optional
+        Of a run at several temperatures; all else is about the answer's own.
     """
 
     nonfinite: tuple[int, ...]
@@ -61,6 +65,38 @@ class RunStatistics:
     kernels: tuple[KernelStatistics, ...]
     exact: bool
     nonfinite_drift: tuple[int, ...] = ()
+    tempering: TemperingStatistics | None = None
+
+    @classmethod
+    def of_run(cls, result: Mapping[str, Any], base: tuple[float, ...] = ()) -> RunStatistics:
+        """Read what the core's run gave; `base` is `TemperingStatistics.base`."""
+        ladder = result.get("ladder")
+        return cls(
+            nonfinite=tuple(int(count) for count in result["nonfinite"]),
+            seconds_warmup=float(result["seconds_warmup"]),
+            seconds_sampling=float(result["seconds_sampling"]),
+            steps=tuple(int(count) for count in result["steps"]),
+            kernels=tuple(
+                KernelStatistics(
+                    name=kernel["name"],
+                    acceptance=tuple(float(share) for share in kernel["acceptance"]),
+                    step=tuple(float(size) for size in kernel["step"]),
+                    steps=tuple(int(count) for count in kernel["steps"]),
+                )
+                for kernel in result["kernels"]
+            ),
+            exact=bool(result["exact"]),
+            nonfinite_drift=tuple(int(count) for count in result["nonfinite_drift"]),
+            tempering=None
+            if ladder is None
+            else TemperingStatistics(
+                temperatures=tuple(ladder["temperatures"]),
+                swaps=tuple(tuple(own) for own in ladder["swaps"]),
+                stones=tuple(tuple(own) for own in ladder["stones"]),
+                base=base,
+                round_trips=tuple(ladder["round_trips"]),
+            ),
+        )
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON; NaN becomes None."""
@@ -80,6 +116,7 @@ class RunStatistics:
                 for kernel in self.kernels
             ],
             "exact": self.exact,
+            "tempering": None if self.tempering is None else self.tempering.to_dict(),
         }
 
     @classmethod
@@ -91,6 +128,7 @@ class RunStatistics:
         KeyError, TypeError, ValueError
             If the data is of another shape.
         """
+        ladder = data.get("tempering")
         kernels = tuple(
             KernelStatistics(
                 name=str(entry["name"]),
@@ -108,6 +146,7 @@ class RunStatistics:
             kernels=kernels,
             exact=bool(data["exact"]),
             nonfinite_drift=_whole(data.get("nonfinite_drift", [])),
+            tempering=None if ladder is None else TemperingStatistics.from_dict(_mapping(ladder)),
         )
 
 

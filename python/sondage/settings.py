@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Settings"]
 
+#: Fields that answers of earlier versions do not have.
+_LATER: dict[str, object] = {"temperatures": ()}
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -37,6 +40,8 @@ class Settings:
         How the core was compiled.
     created : str
         When, in ISO 8601, UTC.
+    temperatures : tuple of float
+        Where several were answered in one run, all of them in the order asked for; else empty.
     """
 
     draws: int
@@ -54,6 +59,7 @@ class Settings:
     versions: dict[str, str]
     build: dict[str, str]
     created: str
+    temperatures: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON; the seed as text, for it may exceed 64 bits.
@@ -64,6 +70,7 @@ class Settings:
         """
         data = asdict(self)
         data["seed"] = str(self.seed)
+        data["temperatures"] = list(self.temperatures)
         return data
 
     @classmethod
@@ -75,11 +82,11 @@ class Settings:
         DataError
             If a field is missing or the seed is no number.
         """
-        names = [entry.name for entry in fields(cls)]
-        missing = [name for name in names if name not in data]
+        known = {entry.name: data[entry.name] for entry in fields(cls) if entry.name in data}
+        missing = [entry.name for entry in fields(cls) if entry.name not in known | _LATER]
         if missing:
             raise DataError(f"the settings lack {', '.join(missing)}")
-        known = {name: data[name] for name in names}
+        known["temperatures"] = tuple(cast("list[float]", known.get("temperatures", [])))
         try:
             known["seed"] = int(cast("str", data["seed"]))
         except (TypeError, ValueError):

@@ -6,6 +6,7 @@
 //! times √n, and bounds follow from their known laws. A faulty kernel moves the law away.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod ladder;
 pub mod missing;
 pub mod mixed;
 

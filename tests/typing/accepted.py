@@ -56,6 +56,11 @@ def algebra(a: sd.Question, b: sd.Question, space: sd.Space) -> sd.Question:
     same: sd.Question = sum([a, b], start=weighed) + reduce(add, [a, b])
     answer: sd.Answer = sd.ask(sum([a, b]), space)
     again: sd.Answer = sd.ask(sum(part for part in (a, b)), space, kernel=sd.RandomWalk(0.1))
+    both: tuple[sd.Answer, ...] = sd.ask(a, space, temperature=[0.1, 1.0])
+    ladder: sd.Kernel = sd.Tempered(sd.Cycle(sd.MALA(), sd.RandomWalk()), np.geomspace(0.1, 1.0, 4))
+    value, se = sd.ask(a, space, kernel=ladder, temperature=None).log_evidence
+    evidence: sd.LogEvidence = both[0].log_evidence
+    assert abs(value - evidence.value) < 4.0 * (se + evidence.se)
     words: str = (total + same).describe()
     return total if words and answer.frame.equals(again.frame) else same
 

@@ -68,12 +68,15 @@ def own(a: sd.Model) -> None:
 
 
 def sampling(a: sd.Model, q: sd.Question, space: sd.Space) -> None:
-    sd.ask(space, q)  # error: arg-type
-    sd.ask(a, space)  # error: arg-type
-    sd.ask(q)  # error: call-arg
+    sd.ask(space, q)  # error: call-overload
+    sd.ask(a, space)  # error: call-overload
+    sd.ask(q)  # error: call-overload
     sd.ask(q, space, temperature="hot")  # error: arg-type
-    sd.ask(q, space, boundary="wrap")  # error: arg-type
-    sd.ask(q, space, kernel="mala")  # error: arg-type
+    sd.ask(q, space, boundary="wrap")  # error: call-overload
+    sd.ask(q, space, temperature=["hot"])  # error: list-item
+    sd.Tempered("random_walk", [0.1, 1.0])  # error: arg-type
+    sd.Tempered(sd.Tempered("auto", [0.1, 1.0]), [0.1, 1.0])  # error: arg-type
+    sd.ask(q, space, kernel="mala")  # error: call-overload
     q.evaluate(space, [[1.0]])  # error: arg-type
     q.gradient([[1.0]], space)  # error: arg-type
 

@@ -10,7 +10,7 @@ import polars as pl
 from sondage._numbers import one_of
 from sondage._tables import own_names
 from sondage.ask import ask, seed_key
-from sondage.errors import QuestionError, SpaceError, StartError
+from sondage.errors import QuestionError, SamplingError, SpaceError, StartError
 from sondage.frames import to_polars
 from sondage.progress import progress_bar
 from sondage.questions import Question
@@ -81,6 +81,10 @@ def ask_each(
     if not isinstance(space, Space):
         raise SpaceError(f"space is {type(space).__name__}; a sondage.Space is needed")
     _, key = seed_key(seed)
+    if hasattr(settings.get("temperature"), "__len__"):
+        raise SamplingError(
+            f"temperature={settings['temperature']!r}: ask_each answers each row at one temperature"
+        )
     table = to_polars(rows, space.columns)
     query, status, reason = own_names(space.columns, ("query", "status", "reason"))
     parts: list[pl.DataFrame] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from sondage import _text as text
@@ -97,6 +98,10 @@ def numbers(answer: Answer) -> list[tuple[str, str, str]]:
     ]
     if found.acceptance is not None:
         listed.insert(5, (text.percent(found.acceptance), "acceptance", "after warm-up"))
+    if found.swap_rate is not None:
+        listed.append(
+            (text.percent(found.swap_rate), "exchanges", "of the two temperatures with the fewest")
+        )
     return listed
 
 
@@ -160,6 +165,18 @@ def kernels(answer: Answer) -> Table:
         for kernel in answer.statistics.kernels
     ]
     return Table(header=("kernel", "steps", "acceptance", "scale or step"), rows=tuple(rows))
+
+
+def swaps(answer: Answer) -> Table | None:
+    """Print how often neighbouring temperatures exchanged rows, with the range over the chains."""
+    found = answer.statistics.tempering
+    if found is None:
+        return None
+    rows = [
+        (text.number(low), text.number(high), _range(own, text.percent))
+        for (low, high), own in zip(pairwise(found.temperatures), found.swaps, strict=True)
+    ]
+    return Table(header=("temperature τ", "next higher", "exchanges accepted"), rows=tuple(rows))
 
 
 def chains(answer: Answer) -> Table:
@@ -237,6 +254,7 @@ def settings(answer: Answer) -> Table:
         ("draws kept per chain", f"{answer.draws.shape[1]:,} of {used.draws:,} asked for"),
         ("chains", str(used.chains)),
         ("temperature τ", repr(used.temperature)),
+        ("answered together", ", ".join(map(repr, used.temperatures))),
         ("kernel", used.kernel),
         ("kernel asked for", used.kernel_requested),
         ("why this kernel", used.kernel_reason),
@@ -271,12 +289,14 @@ def recipe(answer: Answer) -> str:
     conditions = "".join(f".{own!r}" for own in answer.space._constraints)
     function, arguments = answer._call()
     given = "\n".join(f"    {name}={_qualified(value)}," for name, value in arguments.items())
+    used = answer.settings
+    one = f"[{used.temperatures.index(used.temperature)}]" if used.temperatures else ""
     reference = "" if answer.space._learned is None else ", reference=reference"
     return (
         "import sondage as sd\n\n"
         f"space = sd.Space({{\n{columns},\n}}{reference}){conditions}\n"
         f"question = {_qualified(asked)}\n"
-        f"answer = sd.{function}(\n    question, space,\n{given}\n)"
+        f"answer = sd.{function}(\n    question, space,\n{given}\n){one}"
     )
 
 

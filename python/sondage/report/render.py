@@ -91,6 +91,7 @@ def render_report(
         traces_left_out=max(len(free) - TRACES, 0),
         kernels=content.kernels(answer),
         chains=content.chains(answer),
+        swaps=content.swaps(answer),
         space=content.space(answer),
         settings=content.settings(answer),
         versions=content.versions(answer),

@@ -33,6 +33,12 @@ pub enum Fault {
     SkewLevels,
     /// An independence sampler that forgets the density of its proposals.
     ForgetBase,
+    /// Neighbours of a ladder that exchange rows with the ratio upside down.
+    FlipSwap,
+    /// Neighbours of a ladder that exchange rows and keep their energies.
+    KeepEnergies,
+    /// Neighbours of a ladder whose base measure keeps the weight of the other temperature.
+    KeepBase,
 }
 
 #[cfg(feature = "mutants")]

@@ -16,6 +16,17 @@ pub enum Purpose {
     Noise = 3,
     /// Which kernel of a mixture moves; one stream for all chains.
     Schedule = 4,
+    /// Whether neighbours of a ladder of temperatures exchange their rows.
+    Swap = 5,
+    /// The key of the run that places the temperatures of a ladder.
+    Pilot = 6,
+    /// Rows of the base measure, for comparison.
+    Base = 7,
+}
+
+/// Where the streams of a ladder's rungs lie among those of chains; the coldest rung has the chains' own.
+pub(crate) fn at_rung(rung: usize, chain: u64) -> u64 {
+    (rung as u64) << 40 | chain
 }
 
 /// A stream of uniform and normal numbers.
@@ -34,6 +45,13 @@ impl Stream {
     #[inline]
     pub fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
+    }
+
+    /// The key of other streams.
+    pub(crate) fn key(&mut self) -> [u8; 32] {
+        let mut key = [0; 32];
+        self.0.fill_bytes(&mut key);
+        key
     }
 
     /// Standard normal.
@@ -59,14 +77,24 @@ mod tests {
     #[test]
     fn purposes_and_chains_do_not_share_a_stream() {
         let mut heads: Vec<u64> = Vec::new();
-        for purpose in [Purpose::Start, Purpose::Propose, Purpose::Accept, Purpose::Noise, Purpose::Schedule]
-        {
+        for purpose in [
+            Purpose::Start,
+            Purpose::Propose,
+            Purpose::Accept,
+            Purpose::Noise,
+            Purpose::Schedule,
+            Purpose::Swap,
+            Purpose::Pilot,
+            Purpose::Base,
+        ] {
             for chain in 0..50 {
-                heads.push(stream(&[9; 32], purpose, chain).uniform().to_bits());
+                for rung in [0, 1, 254] {
+                    heads.push(stream(&[9; 32], purpose, at_rung(rung, chain)).uniform().to_bits());
+                }
             }
         }
         heads.sort_unstable();
         heads.dedup();
-        assert_eq!(heads.len(), 250);
+        assert_eq!(heads.len(), 8 * 50 * 3);
     }
 }

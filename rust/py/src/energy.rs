@@ -7,13 +7,14 @@ use numpy::{
     PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use sondage_core::error::Error;
-use sondage_core::question;
 use sondage_core::space::{Bounds, Kind, Lookup};
+use sondage_core::{driver, question};
 
 use crate::arrays::{indices, rows, vector};
 use crate::constraint::Constraint;
-use crate::errors::to_python;
+use crate::errors::{named, to_python};
 use crate::graph::Graph;
 use crate::guard::detached;
 use crate::kernel::Kernel;
@@ -218,6 +219,24 @@ impl Energy {
             None => &[],
         };
         Ok(detached(py, || self.inner.evaluate_with(input, given))?.into_pyarray(py))
+    }
+
+    /// Up to `n` independent rows of the base measure within the constraints: those of a chain under a run's key.
+    fn base_rows<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyBytes>,
+        chain: u64,
+        n: usize,
+    ) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        let key: [u8; 32] = key
+            .as_bytes()
+            .try_into()
+            .map_err(|_| named(py, "SamplingError", "key must be 32 bytes".into()))?;
+        let rows = detached(py, || Ok(driver::base_rows(&self.inner, &key, chain, n)))?;
+        let d = self.inner.bounds().len();
+        let n = rows.len() / d;
+        rows.into_pyarray(py).reshape([n, d])
     }
 
     /// Rows that foreign models are asked about, of rows that are sampled.

@@ -35,12 +35,16 @@ impl Run {
         let mut inner = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         inner.as_mut().map(f).ok_or_else(over)
     }
+
+    fn taken(&self) -> Result<driver::Run, Error> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take().ok_or_else(over)
+    }
 }
 
 #[pymethods]
 impl Run {
     #[new]
-    #[pyo3(signature = (energy, kernel, *, key, chains, temperature, warmup, draws, thin, boundary, threads, start))]
+    #[pyo3(signature = (energy, kernel, *, key, chains, temperature, warmup, draws, thin, boundary, threads, start, ladder=None, every=false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -55,6 +59,8 @@ impl Run {
         boundary: &str,
         threads: usize,
         start: Option<PyReadonlyArray2<'_, f64>>,
+        ladder: Option<Vec<f64>>,
+        every: bool,
     ) -> PyResult<Self> {
         let key: [u8; 32] = key
             .as_bytes()
@@ -85,7 +91,8 @@ impl Run {
             driver::Settings { key, chains, temperature, warmup, draws, thin, boundary, threads, start };
         let energy = energy.inner.clone();
         let (columns, width) = (energy.n_asked(), energy.foreign_width());
-        let run = detached(py, || driver::Run::new(energy, kernel.0, settings))?;
+        let ladder = driver::Ladder { temperatures: ladder.unwrap_or_else(|| vec![temperature]), every };
+        let run = detached(py, || driver::Run::tempered(energy, kernel.0, settings, &ladder))?;
         Ok(Self { inner: Mutex::new(Some(run)), columns, width })
     }
 
@@ -133,34 +140,49 @@ impl Run {
         detached(py, || self.with(|run| run.progress()))
     }
 
+    /// What was drawn: at the lowest temperature.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let sample = detached(py, || {
-            let run = self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            run.map(driver::Run::finish).ok_or_else(over)
-        })?;
-        let chains = sample.steps.len();
-        let columns = sample.columns;
-        let out = PyDict::new(py);
-        out.set_item("draws", sample.draws.into_pyarray(py).reshape([chains, sample.n, columns])?)?;
-        out.set_item("energies", sample.energies.into_pyarray(py).reshape([chains, sample.n])?)?;
-        out.set_item("nonfinite", integers(py, sample.nonfinite))?;
-        out.set_item("nonfinite_drift", integers(py, sample.nonfinite_drift))?;
-        out.set_item("steps", integers(py, sample.steps))?;
-        out.set_item("seconds_warmup", sample.seconds_warmup)?;
-        out.set_item("seconds_sampling", sample.seconds_sampling)?;
-        out.set_item("exact", sample.exact)?;
-        let kernels = PyList::empty(py);
-        for report in sample.kernels {
-            let kernel = PyDict::new(py);
-            kernel.set_item("name", report.name)?;
-            kernel.set_item("acceptance", report.acceptance.into_pyarray(py))?;
-            kernel.set_item("step", report.step.into_pyarray(py))?;
-            kernel.set_item("steps", integers(py, report.steps))?;
-            kernels.append(kernel)?;
-        }
-        out.set_item("kernels", kernels)?;
-        Ok(out)
+        sample_dict(py, detached(py, || self.taken().map(driver::Run::finish))?)
     }
+
+    /// What was drawn: at every temperature where rows of all were kept, in their order.
+    fn finish_all<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let samples = detached(py, || self.taken().map(driver::Run::finish_all))?;
+        samples.into_iter().map(|sample| sample_dict(py, sample)).collect()
+    }
+}
+
+fn sample_dict(py: Python<'_>, sample: driver::Sample) -> PyResult<Bound<'_, PyDict>> {
+    let chains = sample.steps.len();
+    let columns = sample.columns;
+    let out = PyDict::new(py);
+    out.set_item("draws", sample.draws.into_pyarray(py).reshape([chains, sample.n, columns])?)?;
+    out.set_item("energies", sample.energies.into_pyarray(py).reshape([chains, sample.n])?)?;
+    out.set_item("nonfinite", integers(py, sample.nonfinite))?;
+    out.set_item("nonfinite_drift", integers(py, sample.nonfinite_drift))?;
+    out.set_item("steps", integers(py, sample.steps))?;
+    out.set_item("seconds_warmup", sample.seconds_warmup)?;
+    out.set_item("seconds_sampling", sample.seconds_sampling)?;
+    out.set_item("exact", sample.exact)?;
+    let kernels = PyList::empty(py);
+    for report in sample.kernels {
+        let kernel = PyDict::new(py);
+        kernel.set_item("name", report.name)?;
+        kernel.set_item("acceptance", report.acceptance.into_pyarray(py))?;
+        kernel.set_item("step", report.step.into_pyarray(py))?;
+        kernel.set_item("steps", integers(py, report.steps))?;
+        kernels.append(kernel)?;
+    }
+    out.set_item("kernels", kernels)?;
+    if let Some(report) = sample.ladder {
+        let ladder = PyDict::new(py);
+        ladder.set_item("temperatures", report.temperatures)?;
+        ladder.set_item("swaps", report.swaps)?;
+        ladder.set_item("stones", report.stones)?;
+        ladder.set_item("round_trips", report.round_trips)?;
+        out.set_item("ladder", ladder)?;
+    }
+    Ok(out)
 }
 
 fn integers(py: Python<'_>, values: Vec<u64>) -> Bound<'_, numpy::PyArray1<i64>> {

@@ -1,5 +1,6 @@
 //! Adaptation during warm-up, each chain by itself; afterwards everything is frozen (MATH.md section 6).
 
+mod ladder;
 mod scales;
 mod spread;
 
@@ -7,6 +8,7 @@ use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
 use crate::space::Bounds;
 
+pub(crate) use ladder::even;
 pub(crate) use scales::Scale;
 use scales::Scales;
 use spread::Spread;

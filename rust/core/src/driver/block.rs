@@ -1,18 +1,27 @@
 //! Eight chains in lockstep, and the native engine that answers their kernels.
 
-use std::time::{Duration, Instant};
-
 use super::Settings;
 use super::start::{Search, find_start};
+use super::tower::Kept;
 use crate::adapt::Phase;
 use crate::drift::Drift;
 use crate::error::Result;
 use crate::kernel::{Mover, Reply, Request, Schedule, Spec, State, Streams, Target};
 use crate::question::{Energy, Workspace};
+use crate::rng::at_rung;
 use crate::simd::{LANES, Lanes};
 
-pub(super) struct Block {
+/// Which chains a block holds, and on which rung of a ladder of temperatures.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seats {
+    pub(super) rung: usize,
+    /// Number of the first chain among those of the run.
+    pub(super) first: usize,
     /// Chains of the run in this block; the other lanes idle along and are never read.
+    pub(super) n: usize,
+}
+
+pub(super) struct Block {
     n: usize,
     pub(super) state: State,
     pub(super) streams: Streams,
@@ -20,9 +29,7 @@ pub(super) struct Block {
     pub(super) workspace: Workspace,
     pub(super) scratch: Scratch,
     step: u64,
-    pub(super) warmup: u64,
-    pub(super) seconds: f64,
-    pub(super) seconds_warmup: f64,
+    warmup: u64,
     /// What is waited for, when models answer later.
     pub(super) waiting: Waiting,
     /// Rows that it was last told of.
@@ -32,8 +39,10 @@ pub(super) struct Block {
 /// What a block cannot go on without.
 pub(super) enum Waiting {
     Nothing,
-    /// The first step.
+    /// The next step.
     Begin,
+    /// The other rungs' step.
+    Others,
     /// Energies of rows to start from.
     Start(Box<Search>),
     /// Those of the current kernel's proposals, and their drift where it wants a gradient.
@@ -84,14 +93,14 @@ impl Block {
         spec: &Spec,
         target: &Target,
         settings: &Settings,
-        first: usize,
-        n: usize,
+        seats: Seats,
     ) -> Result<Self> {
         let mut workspace = Workspace::default();
+        workspace.base_weight = (target.temperature != settings.temperature).then_some(target.temperature);
         let (state, waiting) = if energy.foreign_width() == 0 {
-            (find_start(energy, target, settings, first, n, &mut workspace)?, Waiting::Begin)
+            (find_start(energy, target, settings, seats, &mut workspace)?, Waiting::Begin)
         } else {
-            let search = Search::new(target, settings, first, n)?;
+            let search = Search::new(target, settings, seats)?;
             let x = search.candidate().to_vec();
             let unknown = State { x, energy: Lanes::splat(f64::NAN), version: 0 };
             (unknown, Waiting::Start(Box::new(search)))
@@ -99,17 +108,27 @@ impl Block {
         Ok(Self {
             waiting,
             told: 0,
-            n,
-            streams: Streams::new(&settings.key, first as u64),
+            n: seats.n,
+            streams: Streams::new(&settings.key, at_rung(seats.rung, seats.first as u64)),
             schedule: Schedule::new(spec, target, &settings.key),
             scratch: Scratch { drift: vec![Lanes::splat(0.0); target.bounds.len()], ..Scratch::default() },
             state,
             workspace,
             step: 0,
             warmup: settings.warmup,
-            seconds: 0.0,
-            seconds_warmup: 0.0,
         })
+    }
+
+    /// Goes over to another temperature.
+    pub(super) fn retarget(&mut self, old: &Target, temperature: f64, own: f64) {
+        self.workspace.base_weight = (temperature != own).then_some(temperature);
+        if let Some(reference) = old.base.reference() {
+            let log = reference.log_density(&self.state.x);
+            for lane in 0..LANES {
+                self.state.energy[lane] += (old.temperature - temperature) * log[lane];
+            }
+            self.state.version += 1;
+        }
     }
 
     pub(super) fn n(&self) -> usize {
@@ -128,73 +147,23 @@ impl Block {
         self.schedule.movers()
     }
 
-    pub(super) fn seconds(&self) -> f64 {
-        self.seconds
-    }
-
-    pub(super) fn seconds_warmup(&self) -> f64 {
-        self.seconds_warmup
-    }
-
-    /// Steps for about `time`, at least one; kept rows go to `draws` `(chain, draw, column)` and
-    /// `energies` `(chain, draw)`. Time decides only where a call ends, never what a step does.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn advance(
-        &mut self,
-        energy: &Energy,
-        target: &Target,
-        time: Duration,
-        n_draws: usize,
-        thin: u64,
-        draws: &mut [f64],
-        energies: &mut [f64],
-    ) {
-        let total = self.warmup + n_draws as u64 * thin;
-        let begin = Instant::now();
-        let mut last = begin;
-        let mut stride = 1;
-        while self.step < total {
-            let warming = self.step < self.warmup;
-            let end = if warming { self.warmup } else { total };
-            for _ in 0..stride.min(end - self.step) {
-                self.one_step(energy, target);
-                self.end_step(n_draws, thin, draws, energies);
-            }
-            let now = Instant::now();
-            let spent = now - last;
-            last = now;
-            self.seconds += spent.as_secs_f64();
-            if warming {
-                self.seconds_warmup += spent.as_secs_f64();
-            }
-            if now - begin >= time {
-                break;
-            }
-            if spent < Duration::from_micros(500) {
-                stride = (stride * 2).min(1 << 16);
-            } else if spent > Duration::from_millis(2) {
-                stride = (stride / 2).max(1);
-            }
-        }
-    }
-
     /// Counts a step, and keeps its row where it is one to keep.
-    pub(super) fn end_step(&mut self, n_draws: usize, thin: u64, draws: &mut [f64], energies: &mut [f64]) {
+    pub(super) fn end_step(&mut self, kept: &mut Kept<'_>) {
         self.step += 1;
         let sampled = self.step.saturating_sub(self.warmup);
-        if sampled > 0 && sampled.is_multiple_of(thin) {
-            self.keep((sampled / thin - 1) as usize, n_draws, draws, energies);
+        if sampled > 0 && sampled.is_multiple_of(kept.thin) && !kept.energies.is_empty() {
+            self.keep((sampled / kept.thin - 1) as usize, kept);
         }
     }
 
-    fn keep(&self, draw: usize, n_draws: usize, draws: &mut [f64], energies: &mut [f64]) {
+    fn keep(&self, draw: usize, kept: &mut Kept<'_>) {
         let d = self.state.x.len();
         for lane in 0..self.n {
-            let row = &mut draws[(lane * n_draws + draw) * d..][..d];
-            for (to, x) in row.iter_mut().zip(&self.state.x) {
+            let at = lane * kept.n_draws + draw;
+            for (to, x) in kept.draws[at * d..][..d].iter_mut().zip(&self.state.x) {
                 *to = x[lane];
             }
-            energies[lane * n_draws + draw] = self.state.energy[lane];
+            kept.energies[at] = self.state.energy[lane];
         }
     }
 
@@ -202,7 +171,7 @@ impl Block {
         Phase { step: self.step, warmup: self.warmup }
     }
 
-    fn one_step(&mut self, energy: &Energy, target: &Target) {
+    pub(super) fn one_step(&mut self, energy: &Energy, target: &Target) {
         let phase = self.phase();
         let Self { schedule, state, streams, workspace, scratch, .. } = self;
         schedule.begin();

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::Run;
 use super::block::{Block, Waiting};
+use super::tower::{Kept, Tower, keepers};
 use crate::error::{Error, Result};
 use crate::kernel::{Reply, Request, Schedule, State, Target};
 use crate::model::tree::fill_lanes;
@@ -34,9 +35,9 @@ impl Run {
             return Err(Error::Sampling("no model of this run answers later: advance it".into()));
         }
         self.require_no_gradient()?;
-        let most = self.settings.chains * self.energy.n_asked();
+        let most = self.settings.chains * self.targets.len() * self.energy.n_asked();
         let mut asked = Asked { rows: Vec::with_capacity(most), gradient: false };
-        for block in &mut self.blocks {
+        for block in self.towers.iter_mut().flat_map(|tower| &mut tower.rungs) {
             asked.gradient |= block.wants_gradient();
             block.write_wanted(&self.energy, &mut asked.rows);
         }
@@ -53,30 +54,31 @@ impl Run {
     pub fn tell(&mut self, outputs: &[f64]) -> Result<Option<Vec<f64>>> {
         self.require_no_gradient()?;
         let width = self.energy.foreign_width();
-        let rows: Vec<usize> = self.blocks.iter().map(|block| block.wanted_lanes().count()).collect();
+        let rows: Vec<usize> = self.blocks().map(|block| block.wanted_lanes().count()).collect();
         let n: usize = rows.iter().sum();
         if outputs.len() != n * width {
             return Err(Error::Data(format!("{} outputs for {n} rows of {width}", outputs.len())));
         }
         if self.energy.averages() {
-            self.each_block(&rows, outputs, width, |block, energy, _, own, _| {
+            self.each_block(&rows, outputs, width, |block, energy, _, own| {
                 block.hear(energy, own);
                 Ok(())
             })?;
             self.average();
-            self.each_block(&[], &[], 0, |block, energy, target, _, kept| block.go_on(energy, target, kept))?;
+            self.go_on()?;
         } else {
-            self.each_block(&rows, outputs, width, |block, energy, target, own, kept| {
+            self.each_block(&rows, outputs, width, |block, energy, target, own| {
                 block.hear(energy, own);
-                block.go_on(energy, target, kept)
+                block.go_on(energy, target)
             })?;
         }
-        if !self.blocks.iter().any(Block::awaits_gradient) {
+        if !self.blocks().any(Block::awaits_gradient) {
+            self.end_rounds()?;
             return Ok(None);
         }
         let mut cotangents = vec![0.0; n * width];
         let mut left = cotangents.as_mut_slice();
-        for (block, rows) in self.blocks.iter().zip(rows) {
+        for (block, rows) in self.blocks().zip(rows) {
             let (own, rest) = left.split_at_mut(rows * width);
             left = rest;
             if block.awaits_gradient() {
@@ -99,7 +101,7 @@ impl Run {
     /// [`Error::Data`] for another number of slopes; the run stays as it is. [`Error::Sampling`] when none is
     /// waited for.
     pub fn tell_gradient(&mut self, gradient: &[f64]) -> Result<()> {
-        if !self.blocks.iter().any(Block::awaits_gradient) {
+        if !self.blocks().any(Block::awaits_gradient) {
             return Err(Error::Sampling("no gradient is waited for".into()));
         }
         let (n, width) = (self.asked_rows, self.energy.n_asked());
@@ -107,11 +109,25 @@ impl Run {
             return Err(Error::Data(format!("{} slopes for {n} rows of {width}", gradient.len())));
         }
         // Blocks that wait are in the order of their rows; those that do not are past theirs.
-        let rows: Vec<usize> = self.blocks.iter().map(|block| block.told).collect();
-        self.each_block(&rows, gradient, width, |block, energy, target, own, kept| {
-            block.hear_gradient(energy, target, own, kept);
+        let rows: Vec<usize> = self.blocks().map(|block| block.told).collect();
+        self.each_block(&rows, gradient, width, |block, energy, target, own| {
+            block.hear_gradient(energy, target, own);
             Ok(())
-        })
+        })?;
+        self.end_rounds()
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.towers.iter().flat_map(|tower| &tower.rungs)
+    }
+
+    fn go_on(&mut self) -> Result<()> {
+        self.each_block(&[], &[], 0, |block, energy, target, _| block.go_on(energy, target))
+    }
+
+    /// Where a round of the pilot is over, the next one begins at once: models are asked about its rows.
+    fn end_rounds(&mut self) -> Result<()> {
+        if self.end_round() { self.go_on() } else { Ok(()) }
     }
 
     /// Runs for about `time`, where means are computed for all chains at once.
@@ -121,17 +137,15 @@ impl Run {
     pub(super) fn advance_together(&mut self, time: Duration) {
         let begin = Instant::now();
         self.asked = begin;
-        while self.blocks.iter().any(|block| !matches!(block.waiting, Waiting::Nothing)) {
+        while self.blocks().any(|block| !matches!(block.waiting, Waiting::Nothing)) {
             let told = self
-                .each_block(&[], &[], 0, |block, energy, _, _, _| {
+                .each_block(&[], &[], 0, |block, energy, _, _| {
                     block.hear(energy, &[]);
                     Ok(())
                 })
                 .and_then(|()| {
                     self.average();
-                    self.each_block(&[], &[], 0, |block, energy, target, _, kept| {
-                        block.go_on(energy, target, kept)
-                    })
+                    self.go_on()
                 });
             debug_assert!(told.is_ok());
             if begin.elapsed() >= time {
@@ -142,10 +156,11 @@ impl Run {
 
     /// Computes the means of every block that waits for them.
     fn average(&mut self) {
-        let gradient = self.blocks.iter().any(Block::wants_gradient);
+        let gradient = self.blocks().any(Block::wants_gradient);
         let mut workspaces: Vec<&mut Workspace> = self
-            .blocks
+            .towers
             .iter_mut()
+            .flat_map(|tower| &mut tower.rungs)
             .filter(|block| block.prepared())
             .map(|block| &mut block.workspace)
             .collect();
@@ -158,37 +173,46 @@ impl Run {
     }
 
     fn require_no_gradient(&self) -> Result<()> {
-        if self.blocks.iter().any(Block::awaits_gradient) {
+        if self.blocks().any(Block::awaits_gradient) {
             return Err(Error::Sampling("the gradient of the last rows has not been told".into()));
         }
         Ok(())
     }
 
-    /// Hands every block its share of `given`, `width` numbers for each of its rows; `rows` may end early.
+    /// Hands every block its share of `given`, `width` numbers for each of its rows; `rows` may end early. Towers
+    /// whose rungs have all made their step go on to the next one.
     fn each_block(
         &mut self,
         rows: &[usize],
         given: &[f64],
         width: usize,
-        work: impl Fn(&mut Block, &Energy, &Target, &[f64], &mut Kept<'_>) -> Result<()> + Sync,
+        work: impl Fn(&mut Block, &Energy, &Target, &[f64]) -> Result<()> + Sync,
     ) -> Result<()> {
-        let (n_draws, thin) = (self.settings.draws, self.settings.thin);
-        let total = self.total_steps();
-        let (energy, target) = (&*self.energy, &self.target);
-        let columns = target.bounds.len();
+        let (kept, until) = (if self.pilot.is_some() { 0 } else { self.kept_rungs() }, self.until());
+        let (energy, targets) = (&*self.energy, &self.targets[..]);
+        let mut keepers =
+            keepers(&self.towers, &mut self.draws, &mut self.energies, &self.settings, kept, until);
+        let mut rows = rows.iter().copied();
         let mut left = given;
-        let jobs: Vec<_> =
-            super::jobs(&mut self.blocks, &mut self.draws, &mut self.energies, n_draws, columns)
-                .into_iter()
-                .zip(rows.iter().chain(std::iter::repeat(&0)))
-                .map(|((block, draws, energies), rows)| {
-                    let (own, rest) = left.split_at(rows * width);
-                    left = rest;
-                    (block, own, Kept { n_draws, thin, total, draws, energies })
-                })
-                .collect();
-        let one = |(block, own, mut kept): (&mut Block, &[f64], Kept<'_>)| {
-            work(block, energy, target, own, &mut kept)
+        let jobs: Vec<_> = self
+            .towers
+            .iter_mut()
+            .zip(keepers.chunks_mut(targets.len()))
+            .map(|(tower, kept)| {
+                let counts: Vec<usize> = tower.rungs.iter().map(|_| rows.next().unwrap_or(0)).collect();
+                let (own, rest) = left.split_at(counts.iter().sum::<usize>() * width);
+                left = rest;
+                (tower, counts, own, kept)
+            })
+            .collect();
+        let one = |(tower, counts, mut left, kept): (&mut Tower, Vec<usize>, &[f64], &mut [Kept<'_>])| {
+            for ((block, target), n) in tower.rungs.iter_mut().zip(targets).zip(counts) {
+                let (own, rest) = left.split_at(n * width);
+                left = rest;
+                work(block, energy, target, own)?;
+            }
+            tower.settle(targets, kept);
+            Ok(())
         };
         let told: Vec<Result<()>> = match &self.pool {
             None => jobs.into_iter().map(one).collect(),
@@ -198,30 +222,21 @@ impl Run {
         let spent = (now - self.asked).as_secs_f64();
         self.asked = now;
         self.seconds += spent;
-        for block in &mut self.blocks {
-            block.seconds += spent;
-            if block.phase().step <= block.warmup {
-                block.seconds_warmup += spent;
+        for tower in &mut self.towers {
+            tower.seconds += spent;
+            if tower.warming() {
+                tower.seconds_warmup += spent;
             }
         }
         told.into_iter().collect()
     }
 }
 
-/// Where a block keeps rows, and how many steps it makes.
-pub(super) struct Kept<'a> {
-    n_draws: usize,
-    thin: u64,
-    total: u64,
-    draws: &'a mut [f64],
-    energies: &'a mut [f64],
-}
-
 impl Block {
     /// Lanes of chains that wait for what models say of their rows.
     fn wanted_lanes(&self) -> impl Iterator<Item = usize> {
         (0..self.n()).filter(|&lane| match &self.waiting {
-            Waiting::Nothing | Waiting::Begin | Waiting::Gradient { .. } => false,
+            Waiting::Nothing | Waiting::Begin | Waiting::Others | Waiting::Gradient { .. } => false,
             Waiting::Start(search) => search.seeks(lane),
             Waiting::Move { .. } | Waiting::Drift => true,
         })
@@ -270,16 +285,16 @@ impl Block {
     }
 
     /// Decides with what is known now, and goes on to the next row to evaluate, or to the end.
-    fn go_on(&mut self, energy: &Energy, target: &Target, kept: &mut Kept<'_>) -> Result<()> {
+    fn go_on(&mut self, energy: &Energy, target: &Target) -> Result<()> {
         match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing => return Ok(()),
-            gradient @ Waiting::Gradient { .. } => {
-                self.waiting = gradient;
+            others @ (Waiting::Gradient { .. } | Waiting::Others) => {
+                self.waiting = others;
                 return Ok(());
             }
             Waiting::Begin => {
-                self.schedule.begin();
-                self.schedule.next_mover();
+                self.begin_step(target);
+                return Ok(());
             }
             Waiting::Start(mut search) => {
                 let energies = energy.conclude(&mut self.workspace);
@@ -288,8 +303,8 @@ impl Block {
                     return Ok(());
                 }
                 self.state = search.finish(energy, "")?;
-                self.schedule.begin();
-                self.schedule.next_mover();
+                self.begin_step(target);
+                return Ok(());
             }
             Waiting::Move { gradient: false } => {
                 let phase = self.phase();
@@ -309,11 +324,11 @@ impl Block {
                 self.tell_drift(target, known);
             }
         }
-        self.seek(target, kept);
+        self.seek(target);
         Ok(())
     }
 
-    fn hear_gradient(&mut self, energy: &Energy, target: &Target, given: &[f64], kept: &mut Kept<'_>) {
+    fn hear_gradient(&mut self, energy: &Energy, target: &Target, given: &[f64]) {
         let Waiting::Gradient { energy: known } = self.waiting else { return };
         self.waiting = Waiting::Nothing;
         let Self { workspace, scratch, .. } = self;
@@ -322,7 +337,7 @@ impl Block {
         fill_lanes(given, width, &mut scratch.given);
         energy.add_foreign_gradient(&scratch.given, workspace, &mut scratch.drift);
         self.tell_drift(target, known);
-        self.seek(target, kept);
+        self.seek(target);
     }
 
     fn tell_drift(&mut self, target: &Target, energy: Option<Lanes<f64>>) {
@@ -336,25 +351,27 @@ impl Block {
         schedule.current().tell(target, phase, state, reply, streams);
     }
 
-    /// Finds the next row to evaluate.
-    fn seek(&mut self, target: &Target, kept: &mut Kept<'_>) {
-        while self.phase().step < kept.total {
+    /// Plans the next step and finds its first row to evaluate.
+    pub(super) fn begin_step(&mut self, target: &Target) {
+        self.schedule.begin();
+        self.schedule.next_mover();
+        self.seek(target);
+    }
+
+    /// Finds the next row to evaluate, or the end of the step.
+    fn seek(&mut self, target: &Target) {
+        loop {
             let phase = self.phase();
             let request = self.schedule.current().ask(target, phase, &self.state, &mut self.streams);
             self.waiting = match request {
                 Request::Energy => Waiting::Move { gradient: false },
                 Request::EnergyAndDrift => Waiting::Move { gradient: true },
                 Request::DriftHere => Waiting::Drift,
-                Request::Done => Waiting::Nothing,
+                Request::Done => Waiting::Others,
                 other => unreachable!("{other:?} needs a native model"),
             };
-            if request != Request::Done {
+            if request != Request::Done || self.schedule.next_mover().is_none() {
                 return;
-            }
-            if self.schedule.next_mover().is_none() {
-                self.end_step(kept.n_draws, kept.thin, kept.draws, kept.energies);
-                self.schedule.begin();
-                self.schedule.next_mover();
             }
         }
     }
@@ -364,7 +381,7 @@ impl Waiting {
     /// Rows whose energy is waited for.
     fn rows<'a>(&'a self, schedule: &'a Schedule, state: &'a State) -> Option<&'a [Lanes<f64>]> {
         match self {
-            Waiting::Nothing | Waiting::Begin | Waiting::Gradient { .. } => None,
+            Waiting::Nothing | Waiting::Begin | Waiting::Others | Waiting::Gradient { .. } => None,
             Waiting::Start(search) => Some(search.candidate()),
             Waiting::Move { .. } => Some(schedule.movers()[schedule.at()].proposal()),
             Waiting::Drift => Some(&state.x),

@@ -1,9 +1,15 @@
-//! Runs chains: blocks of eight in lockstep, blocks over threads, in slices of time.
+//! Runs chains: blocks of eight in lockstep, one for each temperature of a tower, towers over threads, in slices of
+//! time.
 
+mod base;
 mod block;
+mod exchange;
 mod feasible;
 mod later;
+mod pilot;
+mod report;
 mod start;
+mod tower;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,9 +22,12 @@ use crate::kernel::{Spec, Target};
 use crate::question::Energy;
 use crate::simd::LANES;
 use crate::space::{Base, Boundary};
-use block::Block;
+use pilot::Pilot;
+use tower::{Tower, keepers};
 
+pub use base::base_rows;
 pub use later::Asked;
+pub use report::{KernelReport, LadderReport, Sample};
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -38,55 +47,41 @@ pub struct Settings {
     pub start: Option<Vec<f64>>,
 }
 
+/// Temperatures between which chains exchange their rows (MATH.md 3.7).
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    /// Ascending; the first is that of the settings.
+    pub temperatures: Vec<f64>,
+    /// Whether rows are kept at every temperature, all of which then stay as they are. Else rows of the lowest one
+    /// are kept, and those between the ends are moved during warm-up.
+    pub every: bool,
+}
+
 /// A run that can be advanced bit by bit.
 pub struct Run {
     energy: Arc<Energy>,
     spec: Spec,
-    target: Target,
+    /// By rung, the coldest first.
+    targets: Vec<Target>,
+    /// Whether rows are kept of all rungs.
+    every: bool,
     settings: Settings,
-    blocks: Vec<Block>,
-    /// `(chain, draw, column)`.
+    /// Those of the pilot while there is one.
+    towers: Vec<Tower>,
+    pilot: Option<Pilot>,
+    /// `(rung, chain, draw, column)`, of rungs whose rows are kept.
     draws: Vec<f64>,
-    /// `(chain, draw)`.
+    /// `(rung, chain, draw)`.
     energies: Vec<f64>,
     pool: Option<ThreadPool>,
     seconds: f64,
+    seconds_pilot: f64,
+    /// Steps of a pilot, before those of the chains.
+    steps_pilot: u64,
     /// When models that answer later were last asked, or the run began.
     asked: Instant,
     /// Rows that were asked about.
     asked_rows: usize,
-}
-
-/// What came of a run.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// Rows kept by every chain: chains that stopped unequally are cut to the shortest.
-    pub n: usize,
-    pub columns: usize,
-    /// `(chain, draw, column)`, `chains × n × columns`.
-    pub draws: Vec<f64>,
-    /// `(chain, draw)`.
-    pub energies: Vec<f64>,
-    /// Proposals whose energy was NaN or −∞.
-    pub nonfinite: Vec<u64>,
-    /// Drifts with a component that was not finite, taken as 0.
-    pub nonfinite_drift: Vec<u64>,
-    pub steps: Vec<u64>,
-    pub seconds_warmup: f64,
-    pub seconds_sampling: f64,
-    pub kernels: Vec<KernelReport>,
-    pub exact: bool,
-}
-
-/// One kernel's statistics, a value per chain.
-#[derive(Clone, Debug)]
-pub struct KernelReport {
-    pub name: &'static str,
-    /// Mean acceptance probability after warm-up; NaN for a kernel that never rejects.
-    pub acceptance: Vec<f64>,
-    /// The scale or step in force; NaN for a kernel without one.
-    pub step: Vec<f64>,
-    pub steps: Vec<u64>,
 }
 
 impl Run {
@@ -96,10 +91,19 @@ impl Run {
     /// [`Error::Sampling`] for settings out of range, a kernel that cannot serve the question, and when
     /// no point of finite energy is found.
     pub fn new(energy: Arc<Energy>, spec: Spec, settings: Settings) -> Result<Self> {
+        let ladder = Ladder { temperatures: vec![settings.temperature], every: false };
+        Self::tempered(energy, spec, settings, &ladder)
+    }
+
+    /// A run at several temperatures, of one chain each, between which rows are exchanged after every step.
+    ///
+    /// # Errors
+    /// As [`Run::new`]; [`Error::Sampling`] for temperatures that do not ascend from that of the settings.
+    pub fn tempered(energy: Arc<Energy>, spec: Spec, settings: Settings, ladder: &Ladder) -> Result<Self> {
         check(&settings)?;
+        ladder.check(&settings)?;
         spec.check(&energy)?;
-        let bounds = energy.bounds().clone();
-        if bounds.free().is_empty() {
+        if energy.bounds().free().is_empty() {
             return Err(Error::Space("every column is fixed: there is nothing to sample".into()));
         }
         if let Some(column) = spec.leaves(&energy) {
@@ -108,31 +112,19 @@ impl Run {
                 spec.name()
             )));
         }
-        let measures = if spec.movers().contains(&Spec::Conditional) {
-            energy.drawn(settings.temperature)
-        } else {
-            Vec::new()
-        };
-        let target = Target {
-            constraints: energy.constraints().to_vec(),
-            base: Base::new(energy.bounds().clone(), energy.reference()),
-            temperature: settings.temperature,
-            boundary: settings.boundary,
-            measures,
-            level: energy.level(),
-            bounds,
-        };
+        let targets: Vec<Target> =
+            ladder.temperatures.iter().map(|&t| target(&energy, &spec, &settings, t)).collect();
         // Lockstep costs the same however many lanes are used, unless trees are walked lane by lane.
         let full = settings.chains.div_ceil(LANES);
-        let n_blocks = if energy.walks() { full.max(settings.threads.min(settings.chains)) } else { full };
-        let mut blocks = Vec::with_capacity(n_blocks);
+        let n_towers = if energy.walks() { full.max(settings.threads.min(settings.chains)) } else { full };
+        let mut towers = Vec::with_capacity(n_towers);
         let mut first = 0;
-        for b in 0..n_blocks {
-            let n = (settings.chains - first).div_ceil(n_blocks - b);
-            blocks.push(Block::new(&energy, &spec, &target, &settings, first, n)?);
+        for b in 0..n_towers {
+            let n = (settings.chains - first).div_ceil(n_towers - b);
+            towers.push(Tower::new(&energy, &spec, &targets, &settings, first, n)?);
             first += n;
         }
-        let threads = settings.threads.min(n_blocks);
+        let threads = settings.threads.min(n_towers);
         let pool = if threads > 1 {
             let pool =
                 ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("sondage-{i}")).build();
@@ -140,20 +132,42 @@ impl Run {
         } else {
             None
         };
-        let d = target.bounds.len();
-        Ok(Self {
-            draws: zeros(&settings, d)?,
-            energies: zeros(&settings, 1)?,
+        let d = energy.bounds().len();
+        let kept = if ladder.every { targets.len() } else { 1 };
+        let (draws, energies) = (zeros(&settings, kept, d)?, zeros(&settings, kept, 1)?);
+        let ends = Pilot::ends(settings.warmup);
+        let steps_pilot = ends.first().copied().unwrap_or(0);
+        let mut run = Self {
+            draws,
+            energies,
             energy,
             spec,
-            target,
+            targets,
+            every: ladder.every,
             settings,
-            blocks,
+            towers,
+            pilot: None,
             pool,
             seconds: 0.0,
+            seconds_pilot: 0.0,
+            steps_pilot: 0,
             asked: Instant::now(),
             asked_rows: 0,
-        })
+        };
+        if !ladder.every && run.targets.len() > 2 && steps_pilot > 0 {
+            let own = Pilot::settings(&run.settings, d);
+            let mut tower = Tower::new(&run.energy, &run.spec, &run.targets, &own, 0, LANES)?;
+            tower.exchange.iter_mut().for_each(|exchange| exchange.counts_warmup = true);
+            let towers = std::mem::replace(&mut run.towers, vec![tower]);
+            run.pilot = Some(Pilot { towers, ends });
+            run.steps_pilot = steps_pilot;
+        }
+        Ok(run)
+    }
+
+    /// Rungs whose rows are kept.
+    fn kept_rungs(&self) -> usize {
+        if self.every { self.targets.len() } else { 1 }
     }
 
     /// Runs for about `time`; true when every chain has finished. For questions whose models all answer at
@@ -161,122 +175,83 @@ impl Run {
     pub fn advance(&mut self, time: Duration) -> bool {
         if self.energy.averages() && self.spec.steps_together() {
             self.advance_together(time);
-            return self.blocks.iter().all(|b| b.step() == self.total_steps());
+        } else {
+            self.advance_apart(time);
         }
+        self.end_round();
+        self.pilot.is_none() && self.towers.iter().all(|tower| tower.step() == self.total_steps())
+    }
+
+    fn advance_apart(&mut self, time: Duration) {
         let begin = Instant::now();
-        let d = self.target.bounds.len();
-        let (draws, thin) = (self.settings.draws, self.settings.thin);
-        let (energy, target) = (&*self.energy, &self.target);
+        let (kept, until) = (if self.pilot.is_some() { 0 } else { self.kept_rungs() }, self.until());
+        let (energy, targets) = (&*self.energy, &self.targets[..]);
         assert!(energy.foreign_width() == 0, "a run about foreign models is asked and told");
-        let jobs = jobs(&mut self.blocks, &mut self.draws, &mut self.energies, draws, d);
+        let mut keepers =
+            keepers(&self.towers, &mut self.draws, &mut self.energies, &self.settings, kept, until);
+        let jobs = self.towers.iter_mut().zip(keepers.chunks_mut(targets.len()));
         match &self.pool {
             None => {
                 let share = time / jobs.len() as u32;
-                for (block, x, g) in jobs {
-                    block.advance(energy, target, share, draws, thin, x, g);
+                for (tower, kept) in jobs {
+                    tower.advance(energy, targets, share, kept);
                 }
             }
             Some(pool) => {
                 let share = time / jobs.len().div_ceil(pool.current_num_threads()) as u32;
+                let jobs: Vec<_> = jobs.collect();
                 pool.install(|| {
-                    jobs.into_par_iter().for_each(|(block, x, g)| {
-                        block.advance(energy, target, share, draws, thin, x, g);
-                    });
+                    jobs.into_par_iter()
+                        .for_each(|(tower, kept)| tower.advance(energy, targets, share, kept));
                 });
             }
         }
         self.seconds += begin.elapsed().as_secs_f64();
-        self.blocks.iter().all(|b| b.step() == self.total_steps())
     }
 
     fn total_steps(&self) -> u64 {
         self.settings.warmup + self.settings.draws as u64 * self.settings.thin
     }
 
-    /// Steps of the slowest chain, steps in all, steps of the warm-up.
+    /// Steps of the slowest chain, steps in all, steps of the warm-up; those of a pilot count as warm-up.
     pub fn progress(&self) -> (u64, u64, u64) {
-        let done = self.blocks.iter().map(Block::step).min().unwrap_or(0);
-        (done, self.total_steps(), self.settings.warmup)
-    }
-
-    /// Hands over what was sampled so far.
-    pub fn finish(self) -> Sample {
-        let d = self.target.bounds.len();
-        let kept = self.settings.draws;
-        let n = self.blocks.iter().map(|b| b.kept(self.settings.thin)).min().unwrap_or(0).min(kept);
-        let (mut draws, mut energies) = (self.draws, self.energies);
-        if n < kept {
-            draws = draws.chunks_exact(kept * d).flat_map(|chain| chain[..n * d].iter().copied()).collect();
-            energies = energies.chunks_exact(kept).flat_map(|chain| chain[..n].iter().copied()).collect();
-        }
-        let (warm, all) =
-            self.blocks.iter().fold((0.0, 0.0), |(w, a), b| (w + b.seconds_warmup(), a + b.seconds()));
-        let share = if all > 0.0 { warm / all } else { 0.0 };
-        let per_chain = |f: &dyn Fn(&Block, usize) -> u64| -> Vec<u64> {
-            self.blocks.iter().flat_map(|b| (0..b.n()).map(|lane| f(b, lane)).collect::<Vec<_>>()).collect()
-        };
-        let kernels = self
-            .spec
-            .movers()
-            .iter()
-            .enumerate()
-            .map(|(i, spec)| {
-                let mut report =
-                    KernelReport { name: spec.name(), acceptance: vec![], step: vec![], steps: vec![] };
-                for block in &self.blocks {
-                    let mover = &block.movers()[i];
-                    let tally = mover.tally();
-                    for lane in 0..block.n() {
-                        report.acceptance.push(match spec {
-                            Spec::Conditional => f64::NAN,
-                            _ => tally.accepted[lane] / tally.steps as f64,
-                        });
-                        report.step.push(mover.steps(&self.target)[lane]);
-                        report.steps.push(tally.steps);
-                    }
-                }
-                report
-            })
-            .collect();
-        Sample {
-            n,
-            columns: d,
-            nonfinite: per_chain(&|b, lane| b.movers().iter().map(|m| m.tally().nonfinite[lane]).sum()),
-            nonfinite_drift: per_chain(&|b, lane| b.scratch.nonfinite[lane]),
-            steps: per_chain(&|b, _| b.step()),
-            draws,
-            energies,
-            seconds_warmup: self.seconds * share,
-            seconds_sampling: self.seconds * (1.0 - share),
-            kernels,
-            exact: self.spec.exact(self.settings.boundary),
-        }
+        let done = self.towers.iter().map(Tower::step).min().unwrap_or(0);
+        let before = if self.pilot.is_some() { 0 } else { self.steps_pilot };
+        (before + done, self.steps_pilot + self.total_steps(), self.steps_pilot + self.settings.warmup)
     }
 }
 
-/// Each block beside its part of the draws and energies.
-fn jobs<'a>(
-    blocks: &'a mut [Block],
-    draws: &'a mut [f64],
-    energies: &'a mut [f64],
-    n_draws: usize,
-    columns: usize,
-) -> Vec<(&'a mut Block, &'a mut [f64], &'a mut [f64])> {
-    let (mut left_x, mut left_g) = (draws, energies);
-    let mut jobs = Vec::with_capacity(blocks.len());
-    for block in blocks {
-        let (x, rest) = left_x.split_at_mut(block.n() * n_draws * columns);
-        left_x = rest;
-        let (g, rest) = left_g.split_at_mut(block.n() * n_draws);
-        left_g = rest;
-        jobs.push((block, x, g));
+impl Ladder {
+    fn check(&self, settings: &Settings) -> Result<()> {
+        let ladder = &self.temperatures;
+        let fine = ladder.iter().all(|t| t.is_finite()) && ladder.windows(2).all(|pair| pair[0] < pair[1]);
+        if ladder.first() != Some(&settings.temperature) || !fine || ladder.len() > 255 {
+            return Err(Error::Sampling(format!(
+                "temperatures must ascend from the run's own, {}, to at most 255: not {ladder:?}",
+                settings.temperature
+            )));
+        }
+        Ok(())
     }
-    jobs
+}
+
+fn target(energy: &Energy, spec: &Spec, settings: &Settings, temperature: f64) -> Target {
+    let drawn = spec.movers().contains(&Spec::Conditional);
+    Target {
+        constraints: energy.constraints().to_vec(),
+        base: Base::new(energy.bounds().clone(), energy.reference()),
+        temperature,
+        boundary: settings.boundary,
+        measures: if drawn { energy.drawn(temperature) } else { Vec::new() },
+        level: energy.level(),
+        bounds: energy.bounds().clone(),
+    }
 }
 
 /// Room for `columns` numbers per kept row, or an error instead of an abort.
-fn zeros(settings: &Settings, columns: usize) -> Result<Vec<f64>> {
-    let n = settings.chains.checked_mul(settings.draws).and_then(|rows| rows.checked_mul(columns));
+fn zeros(settings: &Settings, rungs: usize, columns: usize) -> Result<Vec<f64>> {
+    let rows = settings.chains.checked_mul(settings.draws).and_then(|rows| rows.checked_mul(rungs));
+    let n = rows.and_then(|rows| rows.checked_mul(columns));
     match n {
         Some(n) if Vec::<f64>::new().try_reserve_exact(n).is_ok() => Ok(vec![0.0; n]),
         _ => Err(Error::Sampling(format!(

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::Settings;
-use super::block::lanes_of;
+use super::block::{Seats, lanes_of};
 use super::feasible::Feasible;
 use crate::error::{Error, Result};
 use crate::kernel::{State, Stretches, Target};
 use crate::question::{Energy, Loss, Parts, Term, Workspace};
-use crate::rng::{Purpose, Stream, stream};
+use crate::rng::{Purpose, Stream, at_rung, stream};
 use crate::simd::{LANES, Lanes, math};
 use crate::space::Reference;
 
@@ -40,7 +40,8 @@ pub(super) struct Search {
 impl Search {
     /// # Errors
     /// [`Error::Sampling`] for given starts that are no rows of the box.
-    pub(super) fn new(target: &Target, settings: &Settings, first: usize, n: usize) -> Result<Self> {
+    pub(super) fn new(target: &Target, settings: &Settings, seats: Seats) -> Result<Self> {
+        let Seats { rung, first, n } = seats;
         let bounds = &target.bounds;
         let d = bounds.len();
         let mut found = [false; LANES];
@@ -55,7 +56,9 @@ impl Search {
                 Some(_) => "rows of the reference",
                 None => "uniform rows of the space",
             },
-            streams: std::array::from_fn(|lane| stream(&settings.key, Purpose::Start, (first + lane) as u64)),
+            streams: std::array::from_fn(|lane| {
+                stream(&settings.key, Purpose::Start, at_rung(rung, (first + lane) as u64))
+            }),
             candidate: x.clone(),
             x,
             energy: Lanes::splat(f64::INFINITY),
@@ -215,18 +218,17 @@ pub(super) fn find_start(
     energy: &Energy,
     target: &Target,
     settings: &Settings,
-    first: usize,
-    n: usize,
+    seats: Seats,
     workspace: &mut Workspace,
 ) -> Result<State> {
-    let mut search = Search::new(target, settings, first, n)?;
+    let mut search = Search::new(target, settings, seats)?;
     loop {
         let energies = energy.at(search.candidate(), workspace);
         if search.tell(target, &energies)? {
             break;
         }
     }
-    let gave_up = (0..n).any(|lane| search.feasible.gave_up(lane));
+    let gave_up = (0..seats.n).any(|lane| search.feasible.gave_up(lane));
     if search.missing().is_none() || gave_up || !energy.stepwise() {
         return search.finish(energy, "");
     }

@@ -103,6 +103,22 @@ impl Mala {
         Lanes(factors.0.map(|f| self.fixed.unwrap_or(f * f / (2.0 * target.temperature))))
     }
 
+    /// Gradients at rows that were exchanged between temperatures are exchanged with them, where both are known:
+    /// good for the states' next versions. Smoothed drifts depend on more than the row.
+    pub(super) fn exchange(&mut self, other: &mut Mala, swapped: &[bool; LANES], versions: (u64, u64)) {
+        let known = (self.drift_version, other.drift_version) == (Some(versions.0), Some(versions.1));
+        if self.drift != Drift::Gradient || !known {
+            return;
+        }
+        for (a, b) in self.here.iter_mut().zip(&mut other.here) {
+            for lane in (0..LANES).filter(|&lane| swapped[lane]) {
+                std::mem::swap(&mut a[lane], &mut b[lane]);
+            }
+        }
+        self.drift_version = Some(versions.0 + 1);
+        other.drift_version = Some(versions.1 + 1);
+    }
+
     /// Fixes the law of the present step.
     fn set_law(&mut self, target: &Target) {
         for lane in 0..LANES {

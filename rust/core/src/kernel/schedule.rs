@@ -2,6 +2,7 @@
 
 use super::{Mover, Spec, Target};
 use crate::rng::{Purpose, Stream, stream};
+use crate::simd::LANES;
 
 /// The kernels of one block of chains and the stream that chooses between them. Every block holds its
 /// own copy of that stream and so makes the same choices; they do not depend on any chain's state, which
@@ -42,6 +43,22 @@ impl Schedule {
     pub fn next_mover(&mut self) -> Option<&mut Mover> {
         self.at = self.queue.pop()?;
         self.movers.get_mut(self.at)
+    }
+
+    /// Takes over from each other what is known of rows that were exchanged, in the lanes `swapped`; `versions` are
+    /// those of the states before. With a base measure, drifts differ by temperature.
+    pub(crate) fn exchange(
+        &mut self,
+        other: &mut Schedule,
+        swapped: &[bool; LANES],
+        versions: (u64, u64),
+        based: bool,
+    ) {
+        for (a, b) in self.movers.iter_mut().zip(&mut other.movers) {
+            if let (Mover::Mala(a), Mover::Mala(b), false) = (a, b, based) {
+                a.exchange(b, swapped, versions);
+            }
+        }
     }
 
     /// The kernel that was given last.

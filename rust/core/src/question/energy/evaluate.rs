@@ -73,7 +73,7 @@ impl Energy {
     }
 
     fn conclude_in(&self, forest: &Forest, workspace: &mut Workspace) -> Lanes<f64> {
-        let Workspace { sums, values, foreign, row, means, .. } = workspace;
+        let Workspace { sums, values, foreign, row, means, base_weight, .. } = workspace;
         debug_assert_eq!(forest.n_slots(), sums.len());
         let mut g = dispatch(self.level, AtSums { energy: self, x: row, sums, values });
         if let Some(value) = &means.value {
@@ -81,7 +81,7 @@ impl Energy {
                 g[lane] += value[lane];
             }
         }
-        self.add_reference(row, &mut g);
+        self.add_reference(row, *base_weight, &mut g);
         // Comparisons inside losses would take NaN for one side or the other.
         for output in foreign.iter() {
             for lane in 0..LANES {
@@ -128,19 +128,20 @@ impl Energy {
         if seen {
             self.decode(x, workspace);
         }
-        let Workspace { sweep, values, row, .. } = workspace;
+        let Workspace { sweep, values, row, base_weight, .. } = workspace;
         let (x, sums) = (if seen { &row[..] } else { x }, &sweep.sums);
         self.compute(Some(x), &SlotOutputs::Sums { forest: &self.forest, sums }, &[], values);
         let mut g = dispatch(self.level, AtSums { energy: self, x, sums, values });
-        self.add_reference(x, &mut g);
+        self.add_reference(x, *base_weight, &mut g);
         self.constrain(x, &mut g);
         g
     }
 
-    fn add_reference(&self, row: &[Lanes<f64>], g: &mut Lanes<f64>) {
-        if let Some((weight, reference)) = &self.parts.reference
-            && *weight != 0.0
+    fn add_reference(&self, row: &[Lanes<f64>], weight: Option<f64>, g: &mut Lanes<f64>) {
+        if let Some((own, reference)) = &self.parts.reference
+            && *own != 0.0
         {
+            let weight = weight.unwrap_or(*own);
             let log = reference.log_density(row);
             for lane in 0..LANES {
                 g[lane] -= weight * log[lane];

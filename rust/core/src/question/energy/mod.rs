@@ -64,6 +64,8 @@ pub struct Workspace {
     pub(crate) values: Vec<Lanes<f64>>,
     /// What other libraries say of the rows: [`Energy::foreign_width`] entries, before each evaluation.
     pub(crate) foreign: Vec<Lanes<f64>>,
+    /// What `log p` of the base measure weighs, where that is not [`Parts::reference`]'s.
+    pub(crate) base_weight: Option<f64>,
     /// The rows that models see, and the values of the decoder that makes them.
     row: Vec<Lanes<f64>>,
     decoded: Vec<Lanes<f64>>,

@@ -255,8 +255,9 @@ impl Energy {
         workspace: &mut Workspace,
         energies: &mut [Lanes<f64>],
     ) {
-        let Some((weight, reference)) = &self.parts.reference else { return };
+        let Some((own, reference)) = &self.parts.reference else { return };
         let Some(cells) = self.cells.get(column) else { return };
+        let weight = workspace.base_weight.unwrap_or(*own);
         let Workspace { along, slice, .. } = workspace;
         reference.along(column, x, along);
         // All of a stretch is in one cell.
