@@ -152,7 +152,8 @@ def suggestion(answer: Answer) -> str:
     n = max(math.ceil(math.log(highest / lowest) / math.log(3.0)) + 1, 3)
     inner = [float(f"{t:.2g}") for t in np.geomspace(lowest, highest, n)[1:]]
     asked = answer.settings.kernel_requested
-    kernel = '"auto"' if asked == "auto" else answer.settings.kernel
+    by_hand = asked == answer.settings.kernel
+    kernel = answer.settings.kernel if by_hand else '"auto"'
     return f"sd.Tempered({kernel}, {[lowest, *inner]})"
 
 

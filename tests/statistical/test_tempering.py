@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from sondage.ask import ask
 from sondage.convergence import convergence
+from sondage.demo import wine_problem
 from sondage.kernels import MALA, Conditional, RandomWalk, Tempered
 from sondage.models import as_model
 from sondage.questions import fixed_label, near
@@ -97,6 +98,27 @@ def test_each_of_several_temperatures_has_its_own_law():
         assert abs(z_of_share(answer)) < 4
         value, se = answer.log_evidence
         assert abs(value - exact(temperature)[1]) < 4 * se
+
+
+def test_the_wine_question_at_a_low_temperature():
+    problem = wine_problem()
+    cold = {"temperature": 1 / 200, "draws": 1000, "seed": 1}
+    plain = ask(problem.question, problem.space, kernel=Conditional(), **cold)
+    assert plain.diagnostics.rhat_max > 1.05
+    assert "Tempered(Conditional(), [0.005, " in plain.diagnostics.warnings[0].remedy
+    # Two ladders, two kernels: the same answer.
+    ladders = [np.geomspace(1 / 200, 0.1, 4), np.geomspace(1 / 200, 0.2, 8)]
+    answers = [
+        ask(problem.question, problem.space, kernel=Tempered(kernel, ladder), **cold)
+        for kernel, ladder in zip(["auto", Conditional()], ladders, strict=True)
+    ]
+    for answer in answers:
+        assert answer.diagnostics.verdict == "trustworthy"
+    one, two = (answer.summary() for answer in answers)
+    z = (one["mean"] - two["mean"]) / (one["mcse"] ** 2 + two["mcse"] ** 2).sqrt()
+    assert z.abs().max() < 4
+    (a, a_se), (b, b_se) = (answer.log_evidence for answer in answers)
+    assert abs(a - b) < 4 * math.hypot(a_se, b_se) < 0.5
 
 
 def _bowl(temperature):

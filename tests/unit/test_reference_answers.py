@@ -42,6 +42,27 @@ SMOOTH = sd.as_model(
 )
 
 
+def test_the_reference_weighs_the_same_at_every_temperature() -> None:
+    question, asked = sd.fixed_label(TREE, 1, loss="squared"), [0.5, 0.02, 0.1]
+    answers = sd.ask(question, SPACE, draws=2000, temperature=asked, seed=4)
+    kernel = sd.Tempered("auto", [0.02, 0.03, 0.1])
+    tempered = sd.ask(question, SPACE, draws=2000, seed=4, kernel=kernel)
+    assert tempered.statistics.tempering.temperatures[1] != 0.03
+    for answer, temperature in zip((*answers, tempered), (*asked, 0.02), strict=True):
+        again = question.evaluate(answer.frame, SPACE).reshape(answer.energies.shape)
+        assert np.allclose(answer.energies, again, rtol=0.0, atol=1e-12)
+        rows, weights = weighted(question, temperature)
+        energies = question.evaluate(rows, SPACE)
+        error = np.sqrt(np.sum(weights**2 * (energies - weights @ energies) ** 2))
+        (summary,) = answer.summary().filter(pl.col("column") == "G").to_dicts()
+        z = (summary["mean"] - weights @ energies) / np.hypot(summary["mcse"], error)
+        assert abs(z) < 4, temperature
+        value, se = answer.log_evidence
+        ratios = np.exp(-energies / temperature)
+        wanted, own = np.log(ratios.mean()), ratios.std() / ratios.mean() / np.sqrt(len(rows))
+        assert abs(value - wanted) < 4 * np.hypot(se, own), temperature
+
+
 def weighted(question: sd.Question, temperature: float) -> tuple[pl.DataFrame, np.ndarray]:
     """Independent rows of the reference with the weights that make them an answer."""
     rows = SPACE.reference.sample(400_000, seed=5)

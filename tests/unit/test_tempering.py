@@ -187,6 +187,26 @@ def test_what_cannot_be_told_is_refused():
         _ = stuck.log_evidence
 
 
+@pytest.mark.parametrize("question", [QUESTION, custom(lambda x: x[:, 0] ** 2, name="square")])
+def test_a_run_that_ends_in_its_pilot_is_empty_and_whole(question, tmp_path):
+    kernel = Tempered(RandomWalk(), LADDER)
+    cut = ask(question, SPACE, kernel=kernel, warmup=10**9, max_seconds=0.2, chains=2, seed=1)
+    assert (cut.status, cut.draws.shape) == ("timed_out", (2, 0, 2))
+    assert cut.diagnostics.verdict == "not trustworthy"
+    assert cut.diagnostics.swap_rate is None
+    assert cut.statistics.steps == (0, 0)
+    read = load_answer(cut.save(tmp_path / "cut.parquet"))
+    assert repr(read.statistics) == repr(cut.statistics)
+
+
+def test_given_starts_are_those_of_every_temperature():
+    start = pl.DataFrame({"a": [0.1, 0.9], "b": [0.0, 1.0]})
+    settings = {"kernel": RandomWalk(1e-9), "start": start, "warmup": 20, "draws": 3, "chains": 2}
+    answers = ask(QUESTION, SPACE, temperature=[0.1, 0.1001], seed=1, **settings)
+    for answer in answers:
+        assert np.allclose(answer.draws, start.to_numpy()[:, None, :], atol=1e-6)
+
+
 def test_what_differs_by_temperature_in_more_than_g_is_refused():
     question = pullback(near(ANCHOR), decoders.BoxSigmoid(SPACE))
     with pytest.raises(SamplingError, match="Jacobian"):
