@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::ladder::occupancies;
+use common::ladder::{normals, occupancies};
 use common::missing::{MissingModel, missing_table};
 use common::mixed::{MixedModel, constrained_table, mixed_table, mixed_table_from_reference, shares};
 use common::{small_tree_leaves, step_function, truncated_normal};
@@ -130,6 +130,12 @@ fn exchange_rows_with_the_ratio_upside_down() {
 #[test]
 fn exchange_rows_without_their_energies() {
     caught(Fault::KeepEnergies, || occupancies(&WALK, true, 8_000, 100));
+}
+
+#[test]
+fn exchange_rows_without_their_drifts() {
+    let mala = Spec::Mala { step: Some(0.5), drift: Drift::Gradient, precondition: true };
+    caught(Fault::KeepDrifts, || normals(&mala, 40_000, 60));
 }
 
 #[test]

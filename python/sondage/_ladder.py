@@ -63,7 +63,7 @@ class Ladder:
         """
         own = kernel.temperatures if isinstance(kernel, Tempered) else None
         value = plain(temperature)
-        if isinstance(value, list | tuple | np.ndarray):
+        if isinstance(value, list | tuple | range | np.ndarray):
             answered = tuple(positive("temperature", entry) for entry in value)
             if not answered:
                 raise SamplingError("temperature=[] holds no temperature to answer at")
@@ -101,7 +101,7 @@ def base_stones(
 ) -> tuple[float, ...]:
     """Return ``log mean exp(−G/τ)`` over rows of the base measure, for each chain.
 
-    Empty if the deadline passes.
+    NaN for a chain of which no row met the conditions of the space; empty if the deadline passes.
 
     Raises
     ------
@@ -139,6 +139,8 @@ def _of_question(evaluation: Evaluation, rows: np.ndarray) -> np.ndarray:
 
 def _log_mean(energies: np.ndarray, temperature: float) -> float:
     """Return ``log mean exp(−G/τ)``; what is not finite weighs nothing."""
+    if not energies.size:
+        return math.nan
     logs = -energies[np.isfinite(energies)] / temperature
     if not logs.size:
         return -math.inf

@@ -56,7 +56,8 @@ class TemperingStatistics:
         the rows at the higher temperature.
     base : tuple of float
         For each chain, ``log mean exp(−G/τ_m)`` over independent rows of the base measure, with
-        τ_m the highest temperature; empty where the run did not complete.
+        τ_m the highest temperature; NaN where none met the conditions of the space, empty where the
+        run did not complete.
     round_trips : tuple of int
         For each chain, how often a row went from the lowest temperature to the highest and back.
     """
@@ -122,6 +123,11 @@ def log_evidence(answer: Answer) -> LogEvidence:
     if not found.base or any(math.isnan(log) for own in found.stones for log in own):
         raise SamplingError(
             f"log_evidence needs a run that completes; this one is {answer.status!r}"
+        )
+    if any(math.isnan(log) for log in found.base):
+        raise SamplingError(
+            "log_evidence cannot be told: the conditions of the space leave too little of it to be "
+            "met by chance"
         )
     at = found.temperatures.index(temperature)
     logs = np.array([*found.stones[at:], found.base])

@@ -6,10 +6,11 @@ use std::time::Duration;
 use sondage_core::driver::{Ladder, LadderReport, Run, Sample, Settings};
 use sondage_core::kernel::Spec;
 use sondage_core::model::Graph;
-use sondage_core::question::{Energy, Loss, Parts, Term};
+use sondage_core::question::{Energy, Localizer, Loss, Parts, Term};
 use sondage_core::space::{Bounds, Reference};
+use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::{chi_square, settings, tree};
+use super::{chi_square, energy, kolmogorov, settings, tree};
 
 /// From one to the next, a barrier of e^20, e^5 and e^1 times less mass than the wells beside it.
 pub const TEMPERATURES: [f64; 3] = [0.25, 1.0, 5.0];
@@ -97,6 +98,25 @@ pub fn score(sample: &Sample, referenced: bool, temperature: f64) -> f64 {
     }
     let pick = |of: &[f64]| seen.iter().map(|&at| of[at]).collect::<Vec<f64>>();
     chi_square(&pick(&counts), &pick(&probabilities))
+}
+
+/// A normal law in the unit interval at three temperatures by steps along the gradient, which neighbours exchange with
+/// their rows: the largest Kolmogorov score.
+pub fn normals(spec: &Spec, chains: usize, steps: u64) -> f64 {
+    let temperatures = [0.02, 0.05, 0.2];
+    let near = Localizer::new(1.0, 2, vec![0.25], vec![1.0]).unwrap();
+    let question = energy(&[(0.0, 1.0)], None, vec![], vec![near]);
+    let s = Settings { temperature: 0.02, start: None, ..settings(vec![0.0; chains], 1, steps, 35) };
+    let samples = run(question, spec, s, &Ladder { temperatures: temperatures.to_vec(), every: true });
+    samples
+        .into_iter()
+        .zip(temperatures)
+        .map(|(sample, t)| {
+            let normal = Normal::new(0.25, (t / 2.0_f64).sqrt()).unwrap();
+            let (low, high) = (normal.cdf(0.0), normal.cdf(1.0));
+            kolmogorov(sample.draws, |x| (normal.cdf(x) - low) / (high - low))
+        })
+        .fold(0.0, f64::max)
 }
 
 /// What the stones of a ladder say of `log Z(τ_k) − log Z(τ_{k+1})`, with the standard error from chains.

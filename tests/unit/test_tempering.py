@@ -187,6 +187,15 @@ def test_what_cannot_be_told_is_refused():
         _ = stuck.log_evidence
 
 
+def test_conditions_that_are_hardly_met_leave_no_evidence():
+    space = SPACE.where("a + b >= 2.99999").where("a - b <= 0")
+    kernel = Tempered(RandomWalk(), LADDER)
+    answer = ask(QUESTION, space, kernel=kernel, draws=20, chains=2, seed=1)
+    assert all(math.isnan(log) for log in answer.statistics.tempering.base)
+    with pytest.raises(SamplingError, match="conditions of the space"):
+        _ = answer.log_evidence
+
+
 @pytest.mark.parametrize("question", [QUESTION, custom(lambda x: x[:, 0] ** 2, name="square")])
 def test_a_run_that_ends_in_its_pilot_is_empty_and_whole(question, tmp_path):
     kernel = Tempered(RandomWalk(), LADDER)

@@ -37,6 +37,8 @@ pub enum Fault {
     FlipSwap,
     /// Neighbours of a ladder that exchange rows and keep their energies.
     KeepEnergies,
+    /// Neighbours of a ladder that exchange rows and keep the drifts that they know there.
+    KeepDrifts,
     /// Neighbours of a ladder whose base measure keeps the weight of the other temperature.
     KeepBase,
 }

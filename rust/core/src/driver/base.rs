@@ -5,7 +5,7 @@ use crate::rng::{Purpose, stream};
 use crate::space::Base;
 
 /// Rows that are tried for each one that is wanted, where constraints leave little.
-const TRIES: usize = 100;
+const TRIES: usize = 10;
 
 /// Up to `n` independent rows of the base measure that meet the constraints on sampled columns, row-major: those of a
 /// chain, from a stream that no kernel uses. Fewer where constraints leave too little to be met by chance.

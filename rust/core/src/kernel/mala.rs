@@ -111,7 +111,8 @@ impl Mala {
             return;
         }
         for (a, b) in self.here.iter_mut().zip(&mut other.here) {
-            for lane in (0..LANES).filter(|&lane| swapped[lane]) {
+            let keeps = mutant::is(Fault::KeepDrifts);
+            for lane in (0..LANES).filter(|&lane| swapped[lane] && !keeps) {
                 std::mem::swap(&mut a[lane], &mut b[lane]);
             }
         }
