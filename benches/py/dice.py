@@ -13,7 +13,7 @@ FICO: 23 integer columns, codes below zero as they are, rows of nothing but -9 l
 five rows train. Queries are predicted as Bad, the target is Good; nothing is fixed.
 Every column stays in the range, every category among the levels, of the training rows.
 
-`queries` takes the queries themselves: as implausible as rows beside them are. `rows` takes rows of
+`queries` takes the queries themselves, valid as what they are: how plausible they are. `rows` takes rows of
 the test set that the model predicts as the target, at random: what plausible rows score. DiCE runs
 with its defaults, query by query; a query for which it raises has no answer, and the errors are
 listed. Its samples are those after its own sparsity step, whose linear search walks wide columns
@@ -209,7 +209,7 @@ def of_rows(problem: Problem, n: int, _: str) -> Method:
 
 
 def of_queries(problem: Problem, _: int, __: str) -> Method:
-    """Take the queries, none of which is valid."""
+    """Take the queries."""
     queries = problem.queries
     return partial(
         sampled, [queries[i : i + 1] for i in range(len(queries))], problem.data.columns
@@ -243,8 +243,9 @@ def measure(problem: Problem, n: int, search: str, method: str) -> tuple[list[st
     samples = run()
     seconds = time.perf_counter() - start
     reference = problem.data.train[problem.data.columns]
+    target = 1 - TARGET if method == "queries" else TARGET
     found = sd.metrics.evaluate(
-        problem.queries, samples, problem.model, problem.space, reference, target=TARGET
+        problem.queries, samples, problem.model, problem.space, reference, target=target
     ).row(0, named=True)
     returned = samples["sample"].drop_nulls().len()
     valid = round((found["validity"] or 0.0) * returned)

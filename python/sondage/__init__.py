@@ -7,7 +7,7 @@
 'complete'
 """
 
-from sondage import decoders, metrics, posterior, reference
+from sondage import decoders, metrics, posterior, reference, testing
 from sondage._core import build_info
 from sondage.answer import Answer, load_answer
 from sondage.ask import ask
@@ -113,5 +113,6 @@ __all__ = [
     "reference",
     "require",
     "term",
+    "testing",
     "variational",
 ]

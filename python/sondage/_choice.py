@@ -58,7 +58,9 @@ def choose_kernel(
         # Integers and categories move by walks alone.
         parts.append((MALA(), 1, 1 if energy.mixed else 3))
         why.append("the question has a gradient, which finds the way inside a region")
-    walks = (6 if slope else 4) if not energy.referenced else 2
+    # A sweep costs an evaluation at each value; steps worth a part of it cost little beside it.
+    beside = energy.evaluated if not once else 0
+    walks = max(6 if slope else 4, beside // 8) if not energy.referenced else 2
     parts.append((RandomWalk(), walks, 1))
     if slope:
         why.append("joint steps of any length carry chains between regions that lie apart")
@@ -70,7 +72,7 @@ def choose_kernel(
     else:
         why.append("the question has neither exact conditional draws nor a gradient")
     if energy.referenced:
-        parts.append((Independence(), 6, sum(weight for *_, weight in parts)))
+        parts.append((Independence(), max(6, beside // 2), sum(weight for *_, weight in parts)))
         why.append(f"{_REDRAWN}, as often as not")
     if len(parts) == 1 and outside:
         why.append(

@@ -41,6 +41,7 @@ class Facts:
     continuous: bool = True
     mixed: bool = False
     drawn: tuple[int, ...] = ()
+    evaluated: int = 0
     referenced: bool = False
 
 
@@ -68,6 +69,10 @@ class TestKernels:
         walked = Cycle(Conditional(), RandomWalk(), repeats=[1, 4])
         assert choose_kernel("auto", replace(both, differentiable=False))[0] == walked
         assert choose_kernel("auto", replace(both, continuous=False))[0] == walked
+        many = Cycle(Conditional(), MALA(), RandomWalk(), repeats=[1, 1, 16])
+        assert choose_kernel("auto", replace(both, evaluated=130))[0] == many
+        again = Cycle(Conditional(), MALA(), RandomWalk(), Independence(), repeats=[1, 1, 2, 65])
+        assert choose_kernel("auto", replace(both, evaluated=130, referenced=True))[0] == again
         alone = replace(both, continuous=False, drawn=())
         assert choose_kernel("auto", alone)[0] == RandomWalk()
         mixture = Mixture(MALA(), RandomWalk(), weights=[1, 1])

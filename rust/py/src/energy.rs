@@ -298,6 +298,12 @@ impl Energy {
         (0..self.inner.bounds().len()).filter(|&d| self.inner.draws(d)).collect()
     }
 
+    /// How often a sweep of `Conditional` evaluates the question.
+    #[getter]
+    fn evaluated(&self) -> usize {
+        self.inner.evaluated()
+    }
+
     /// Whether a model is asked.
     #[getter]
     fn asks(&self) -> bool {

@@ -161,6 +161,13 @@ impl Energy {
         !matches!(self.ways[column], Way::None)
     }
 
+    /// How often a sweep evaluates G, beside what it draws from running sums of trees.
+    pub fn evaluated(&self) -> usize {
+        let bounds = &self.parts.bounds;
+        let values = |&&d: &&usize| matches!(self.ways[d], Way::Values);
+        bounds.free().iter().filter(values).map(|&d| bounds.count(d)).sum()
+    }
+
     /// Where stretches of a column that is drawn from sums of trees can begin; `None` where it is drawn at each of its
     /// values.
     pub(crate) fn cuts_of_draws(&self, column: usize) -> Option<&[f64]> {
