@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 ELLIPSIS = "…"
 
@@ -126,3 +127,17 @@ def table(header: list[str], rows: list[list[str]]) -> str:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def qualified(expression: str) -> str:
+    """Write the public names that an expression calls as of ``sd``.
+
+    Examples
+    --------
+    >>> qualified("Cycle(MALA(), RandomWalk(0.5))")
+    'sd.Cycle(sd.MALA(), sd.RandomWalk(0.5))'
+    """
+    import sondage
+
+    names = "|".join(sondage.__all__)
+    return re.sub(rf"(?<![\w.'\"])({names})\(", r"sd.\1(", expression)

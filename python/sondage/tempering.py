@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from sondage import _text as text
 from sondage.errors import SamplingError
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def suggestion(answer: Answer) -> str:
     asked = answer.settings.kernel_requested
     by_hand = asked == answer.settings.kernel
     kernel = answer.settings.kernel if by_hand else '"auto"'
-    return f"sd.Tempered({kernel}, {[lowest, *inner]})"
+    return text.qualified(f"Tempered({kernel}, {[lowest, *inner]})")
 
 
 def _written(value: float) -> float | str:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from sondage._text import qualified
 from sondage.errors import DataError, MissingDependencyError
 from sondage.persistence import fingerprint
 from sondage.report import Section, content
@@ -116,7 +117,7 @@ def test_many_levels_are_counted_not_cut(make_answer) -> None:
 
 
 def test_the_recipe_names_every_public_function() -> None:
-    words = content._qualified("Cycle(MALA(), RandomWalk()) + custom(f) + 'near(' + my.near(1)")
+    words = qualified("Cycle(MALA(), RandomWalk()) + custom(f) + 'near(' + my.near(1)")
     assert words == "sd.Cycle(sd.MALA(), sd.RandomWalk()) + sd.custom(f) + 'near(' + my.near(1)"
 
 

@@ -73,7 +73,7 @@ def test_plain_chains_disagree_and_say_what_to_do(kernel):
     assert found.rhat_max > 1.05
     assert found.verdict == "not trustworthy"
     (warning,) = [w for w in found.warnings if "chains disagree" in w.text]
-    assert f"sd.Tempered({kernel!r}, [0.02, " in warning.remedy
+    assert f"sd.Tempered(sd.{kernel!r}, [0.02, " in warning.remedy
     inside = (answer.draws < 0.15).all(axis=2).mean(axis=1)
     assert set(np.round(inside)) == {0.0, 1.0}, "chains stay where they began"
 

@@ -284,18 +284,18 @@ def recipe(answer: Answer) -> str:
     question = answer.question
     asked = question.repr if isinstance(question, SavedQuestion) else repr(question)
     columns = ",\n".join(
-        f"    {name!r}: {_qualified(repr(kind))}" for name, kind in answer.space.kinds.items()
+        f"    {name!r}: {text.qualified(repr(kind))}" for name, kind in answer.space.kinds.items()
     )
     conditions = "".join(f".{own!r}" for own in answer.space._constraints)
     function, arguments = answer._call()
-    given = "\n".join(f"    {name}={_qualified(value)}," for name, value in arguments.items())
+    given = "\n".join(f"    {name}={text.qualified(value)}," for name, value in arguments.items())
     used = answer.settings
     one = f"[{used.temperatures.index(used.temperature)}]" if used.temperatures else ""
     reference = "" if answer.space._learned is None else ", reference=reference"
     return (
         "import sondage as sd\n\n"
         f"space = sd.Space({{\n{columns},\n}}{reference}){conditions}\n"
-        f"question = {_qualified(asked)}\n"
+        f"question = {text.qualified(asked)}\n"
         f"answer = sd.{function}(\n    question, space,\n{given}\n){one}"
     )
 
@@ -330,10 +330,3 @@ def _extent(kind: Column) -> str:
     names = ["missing" if level is None else str(level) for level in kind.levels]
     more = f", … {len(names) - LEVELS:,} more" if len(names) > LEVELS else ""
     return ", ".join(text.shorten(name, 40) for name in names[:LEVELS]) + more
-
-
-def _qualified(expression: str) -> str:
-    import sondage
-
-    names = "|".join(sondage.__all__)
-    return re.sub(rf"(?<![\w.'\"])({names})\(", r"sd.\1(", expression)
