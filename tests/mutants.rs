@@ -8,6 +8,7 @@
 mod common;
 
 use common::ladder::{normals, occupancies};
+use common::measure::{dice, small_ball};
 use common::missing::{MissingModel, missing_table};
 use common::mixed::{MixedModel, constrained_table, mixed_table, mixed_table_from_reference, shares};
 use common::{small_tree_leaves, step_function, truncated_normal};
@@ -146,4 +147,14 @@ fn exchange_rows_with_the_weight_of_the_other_base_measure() {
 #[test]
 fn leap_to_missing_values_without_their_weight() {
     caught(Fault::ForgetMissing, || missing_table(MissingModel::Trees, &WALK, Boundary::Reflect, 40));
+}
+
+#[test]
+fn count_what_is_below_a_level_and_not_what_is_at_it() {
+    caught(Fault::ForgetTies, || dice(6, 10).0);
+}
+
+#[test]
+fn move_particles_without_regard_to_the_level() {
+    caught(Fault::ForgetLevel, || small_ball(1e-8, 3).0);
 }

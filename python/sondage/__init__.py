@@ -38,6 +38,7 @@ from sondage.kernels import (
     Smoothed,
     Tempered,
 )
+from sondage.measure import Measure, measure
 from sondage.models import Model, as_model, ensemble
 from sondage.pullback import pullback
 from sondage.queries import ask_each, counterfactuals
@@ -73,6 +74,7 @@ __all__ = [
     "InternalError",
     "Kernel",
     "LogEvidence",
+    "Measure",
     "MissingDependencyError",
     "Mixture",
     "Model",
@@ -103,6 +105,7 @@ __all__ = [
     "fixed_label",
     "linear_gaussian",
     "load_answer",
+    "measure",
     "metrics",
     "model_contrasting",
     "near",

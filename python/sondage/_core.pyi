@@ -155,6 +155,34 @@ class Search:
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 
 @final
+class Measurement:
+    def __new__(
+        cls,
+        question: Energy,
+        *,
+        guide: Energy | None,
+        reference: Reference | None,
+        key: bytes,
+        at_most: float | None,
+        by_guide: bool,
+        steered: bool,
+        relative_error: float,
+        threads: int,
+        foreign: bool,
+    ) -> Self: ...
+    def draws(self, n: int) -> NDArray[np.float64]: ...
+    def advance(self, seconds: float) -> bool: ...
+    def ask(self) -> tuple[NDArray[np.float64], bool] | None: ...
+    def tell(
+        self,
+        energies: NDArray[np.float64],
+        guide: NDArray[np.float64] | None = None,
+        admitted: NDArray[np.bool_] | None = None,
+    ) -> None: ...
+    def progress(self) -> tuple[int, int]: ...
+    def finish(self) -> dict[str, Any]: ...
+
+@final
 class Reference:
     def __new__(
         cls,

@@ -108,3 +108,9 @@ def other_answers(a: sd.Question, b: sd.Question, space: sd.Space) -> float:
 def measured(a: sd.Model, space: sd.Space, frame: pl.DataFrame) -> pl.DataFrame:
     whole = sd.metrics.evaluate(np.zeros((2, 3)), frame, a, space, reference=frame)
     return pl.concat([whole, sd.metrics.evaluate(frame, frame, a, space, frame, target=(0, 1))])
+
+
+def how_much(a: sd.Model, question: sd.Question, space: sd.Space) -> tuple[float, pl.DataFrame]:
+    found: sd.Measure = sd.measure(question, space, at_most=0.7, relative_error=0.2, seed=1)
+    led: sd.Measure = sd.measure(sd.require(a, 1), space, guide=question, max_seconds=60.0)
+    return found.p + led.log_se + led.interval[1], found.examples

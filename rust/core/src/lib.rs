@@ -36,6 +36,7 @@ pub mod driver;
 pub mod error;
 pub mod import;
 pub mod kernel;
+pub mod measure;
 pub mod model;
 pub mod mutant;
 pub mod question;

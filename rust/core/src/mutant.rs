@@ -41,6 +41,10 @@ pub enum Fault {
     KeepDrifts,
     /// Neighbours of a ladder whose base measure keeps the weight of the other temperature.
     KeepBase,
+    /// A probability of values below a number in place of at most that number.
+    ForgetTies,
+    /// Particles that move without regard to the level they have reached.
+    ForgetLevel,
 }
 
 #[cfg(feature = "mutants")]

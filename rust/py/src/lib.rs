@@ -10,6 +10,7 @@ mod graph;
 mod guard;
 mod import;
 mod kernel;
+mod measure;
 mod reference;
 mod run;
 mod stack;
@@ -48,6 +49,8 @@ mod _core {
     use super::import::{parse_catboost, parse_lightgbm, parse_xgboost};
     #[pymodule_export]
     use super::kernel::{Drift, Kernel};
+    #[pymodule_export]
+    use super::measure::Measurement;
     #[pymodule_export]
     use super::reference::Reference;
     #[pymodule_export]

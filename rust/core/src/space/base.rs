@@ -109,7 +109,7 @@ fn branch(reference: &Reference, bounds: &Bounds, d: usize) -> Vec<usize> {
 }
 
 /// The values of a cell are above the first and at most the second.
-fn ends(reference: &Reference, bounds: &Bounds, d: usize, cell: usize) -> (f64, f64) {
+pub(crate) fn ends(reference: &Reference, bounds: &Bounds, d: usize, cell: usize) -> (f64, f64) {
     let half = if bounds.kind(d) == Kind::Continuous { 0.0 } else { 0.5 };
     let cuts = reference.cuts(d);
     let lower = if cell == 0 { bounds.lower(d) - half } else { cuts[cell - 1] };

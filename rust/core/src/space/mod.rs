@@ -8,7 +8,7 @@ mod lookup;
 mod reference;
 
 pub use base::Base;
-pub(crate) use base::measure;
+pub(crate) use base::{ends, measure};
 pub use boundary::{Boundary, fold};
 pub use constraint::{Constraint, Step};
 pub(crate) use constraint::{Slide, Spans, hold, overlap};
