@@ -165,6 +165,104 @@ fn langevin_steps_balance_point_by_point() {
     assert!(checked > 500, "{checked}");
 }
 
+/// Signs of Barker steps: `1/(1 + exp(t))`.
+fn keep(t: f64) -> f64 {
+    0.5 * (1.0 - (0.5 * t).tanh())
+}
+
+/// Where `x + step` comes to in the box, and whether an odd number of reflections led there: one after the other.
+fn reflected(x: f64, step: f64, (l, u): (f64, f64)) -> (f64, bool) {
+    let (mut y, mut turned) = (x + step, false);
+    while !(l <= y && y <= u) {
+        y = if y < l { 2.0 * l - y } else { 2.0 * u - y };
+        turned = !turned;
+    }
+    (y, turned)
+}
+
+/// Steps of standard deviation `s` that lead from x to y, up to ten images away: their densities and those of the
+/// ways back.
+fn ways(x: f64, bx: f64, y: f64, by: f64, s: f64, (l, u): (f64, f64)) -> Vec<(f64, f64)> {
+    let normal = |z: f64| (-z * z / (2.0 * s * s)).exp() / (s * (2.0 * std::f64::consts::PI).sqrt());
+    (-10..=10)
+        .map(|k| 2.0 * f64::from(k) * (u - l))
+        .flat_map(|shift| [(shift + y - x, 1.0), (shift + 2.0 * l - y - x, -1.0)])
+        .map(|(step, image)| {
+            // Beyond the bounds the slope at an image is that of G on the reflected line.
+            let go = 2.0 * normal(step) * keep(step * bx / TEMPERATURE);
+            let come = 2.0 * normal(step) * keep(-step * image * by / TEMPERATURE);
+            (go, come)
+        })
+        .collect()
+}
+
+#[test]
+fn barker_steps_balance_pair_by_pair() {
+    let energy = question();
+    let eta = 0.4;
+    let spec = Spec::Barker { step: Some(eta) };
+    let mut rng = stream(&[4; 32], Purpose::Start, 0);
+    let (mut checked, mut turns) = (0, 0);
+    for boundary in [Boundary::Reflect, Boundary::Reject] {
+        let target = target(&energy, boundary);
+        for key in 0..60 {
+            let x: Vec<Lanes<f64>> = BOX
+                .iter()
+                .map(|&(l, u)| Lanes(std::array::from_fn(|_| l + rng.uniform() * (u - l))))
+                .collect();
+            let forward = step(&energy, &target, &spec, &x, key, field);
+            let gx = energy.at(&x, &mut Workspace::default());
+            let gy = energy.at(&forward.y, &mut Workspace::default());
+            let (bx, by) = (field(&x), field(&forward.y));
+            for lane in 0..LANES {
+                let mut noise = stream(&[key; 32], Purpose::Propose, lane as u64);
+                let (mut ratio, mut outside) = ((-(gy[lane] - gx[lane]) / TEMPERATURE).exp(), false);
+                for d in 0..2 {
+                    let s = (2.0 * eta * TEMPERATURE).sqrt() * (BOX[d].1 - BOX[d].0);
+                    let (delta, u) = (s * noise.normal(), noise.uniform());
+                    let t = delta * bx[d][lane] / TEMPERATURE;
+                    let delta = if u < keep(t) { delta } else { -delta };
+                    let (y, turned) = reflected(x[d][lane], delta, BOX[d]);
+                    outside |= boundary == Boundary::Reject && y != x[d][lane] + delta;
+                    let want =
+                        if boundary == Boundary::Reject && y != x[d][lane] + delta { x[d][lane] } else { y };
+                    assert!((forward.y[d][lane] - want).abs() < 1e-12, "{boundary:?} {key} {lane} {d}");
+                    let back = if turned { delta } else { -delta };
+                    ratio *= keep(back * by[d][lane] / TEMPERATURE) / keep(delta * bx[d][lane] / TEMPERATURE);
+                    turns += usize::from(turned && boundary == Boundary::Reflect);
+                }
+                let want = if outside { 0.0 } else { ratio.min(1.0) };
+                let got = forward.probability[lane];
+                assert!((got - want).abs() < 1e-9, "{boundary:?} key {key} lane {lane}: {got} not {want}");
+                if boundary == Boundary::Reject {
+                    continue;
+                }
+                // What flows from x to y on all ways, accepted by what each of them asks for, flows back.
+                let of = |x: &[Lanes<f64>], bx: &[Lanes<f64>], y: &[Lanes<f64>], by: &[Lanes<f64>]| {
+                    [0, 1].map(|d| {
+                        let s = (2.0 * eta * TEMPERATURE).sqrt() * (BOX[d].1 - BOX[d].0);
+                        ways(x[d][lane], bx[d][lane], y[d][lane], by[d][lane], s, BOX[d])
+                    })
+                };
+                let flow = |p: f64, q: f64, [first, second]: [Vec<(f64, f64)>; 2]| -> f64 {
+                    first
+                        .iter()
+                        .flat_map(|a| second.iter().map(move |b| (a.0 * b.0, a.1 * b.1)))
+                        .filter(|&(go, _)| go > 0.0)
+                        .map(|(go, come)| p * go * (q * come / (p * go)).min(1.0))
+                        .sum()
+                };
+                let (px, py) = ((-gx[lane] / TEMPERATURE).exp(), (-gy[lane] / TEMPERATURE).exp());
+                let there = flow(px, py, of(&x, &bx, &forward.y, &by));
+                let back = flow(py, px, of(&forward.y, &by, &x, &bx));
+                assert!((there - back).abs() <= 1e-9 * there.max(back), "{there} against {back}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked == 480 && turns > 100, "{checked} {turns}");
+}
+
 #[test]
 fn random_walks_accept_by_the_ratio_of_targets() {
     let energy = question();

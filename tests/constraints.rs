@@ -26,6 +26,8 @@ const KOLMOGOROV: f64 = 2.2;
 
 const MALA: Spec = Spec::Mala { step: Some(0.2), drift: Drift::Gradient, precondition: true };
 
+const BARKER: Spec = Spec::Barker { step: Some(0.2) };
+
 fn walk(scale: f64) -> Spec {
     Spec::RandomWalk { scale: Some(scale) }
 }
@@ -58,6 +60,7 @@ fn mixed_columns_under_constraints() {
         (MixedModel::Trees, walk(0.4), 40),
         (MixedModel::Trees, cycle(vec![Spec::Conditional, walk(0.5), smoothed]), 6),
         (MixedModel::Smooth, cycle(vec![Spec::Conditional, MALA]), 10),
+        (MixedModel::Smooth, cycle(vec![Spec::Conditional, BARKER]), 10),
         (MixedModel::Smooth, cycle(vec![Spec::Conditional, walk(0.5)]), 8),
     ];
     for (model, spec, steps) in cases {
@@ -74,7 +77,7 @@ fn uniform_below_a_sum() {
         (row.iter().sum::<f64>() <= 1.0).then_some(row)
     });
     let steps = [Column(0), Column(1), Add, Column(2), Add, Constant(1.0), AtMost];
-    for (spec, n) in [(Spec::Conditional, 4), (walk(0.2), 30), (MALA, 30)] {
+    for (spec, n) in [(Spec::Conditional, 4), (walk(0.2), 30), (MALA, 30), (BARKER, 30)] {
         let bounds = Bounds::new(vec![0.0; 3], vec![1.0; 3]).unwrap();
         let energy =
             Energy::new(Parts { constraints: vec![constraint(&steps, 3)], ..Parts::on(bounds) }).unwrap();
@@ -139,7 +142,7 @@ fn near_a_row_on_a_triangle() {
             let x = rng.uniform();
             (rng.uniform() * most < density(x)).then(|| vec![x, x + rng.uniform() * (1.0 - x)])
         });
-        for (spec, n) in [(Spec::Conditional, 3), (MALA, 20)] {
+        for (spec, n) in [(Spec::Conditional, 3), (MALA, 20), (BARKER, 20)] {
             let bounds = Bounds::new(vec![0.0; 2], vec![1.0; 2]).unwrap();
             let near = Localizer::new(1.0, power, vec![anchor, 0.0], vec![weight, 0.0]).unwrap();
             let energy = Energy::new(Parts {

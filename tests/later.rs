@@ -247,6 +247,7 @@ fn more_than_outputs_cannot_be_asked_for() {
     let walk = Spec::RandomWalk { scale: None };
     refused(Spec::Conditional);
     refused(mala(Drift::Gradient));
+    refused(Spec::Barker { step: None });
     refused(mala(Drift::ClosedForm { sigma: None }));
     refused(Spec::Mixture { kernels: vec![walk.clone(), Spec::Conditional], weights: vec![1.0, 1.0] });
     refused(Spec::Cycle { kernels: vec![mala(Drift::Gradient), walk.clone()], repeats: vec![1, 1] });

@@ -150,6 +150,7 @@ fn chains_do_not_depend_on_what_runs_beside_them() {
     let estimate = Drift::Smoothed { sigma: None, directions: 2, noise: sondage_core::drift::Noise::Shared };
     let specs = [
         mala(None),
+        Spec::Barker { step: None },
         Spec::Cycle { kernels: vec![mala(Some(0.1)), walk], repeats: vec![1, 2] },
         Spec::Mala { step: Some(0.1), drift: estimate, precondition: true },
     ];

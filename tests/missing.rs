@@ -41,21 +41,28 @@ fn trees_on_columns_that_may_be_missing() {
 #[test]
 fn models_that_impute_on_columns_that_may_be_missing() {
     let mala = Spec::Mala { step: Some(0.2), drift: Drift::Gradient, precondition: true };
-    for (spec, steps) in [(WALK, 40), (cycle(vec![mala, WALK, Spec::Conditional]), 20)] {
+    let barker = Spec::Barker { step: Some(0.2) };
+    for (spec, steps) in [
+        (WALK, 40),
+        (cycle(vec![mala, WALK, Spec::Conditional]), 20),
+        (cycle(vec![barker, WALK, Spec::Conditional]), 20),
+    ] {
         let z = missing_table(MissingModel::Imputed, &spec, Boundary::Reflect, steps);
         assert!(z < Z, "{spec:?}: {z}");
     }
 }
 
 #[test]
-fn langevin_steps_leave_columns_that_may_be_missing() {
+fn steps_along_gradients_leave_columns_that_may_be_missing() {
     let bounds = Bounds::new(vec![0.0; 2], vec![1.0; 2]).unwrap().with_missing(vec![0.0, 0.3]).unwrap();
     assert_eq!(bounds.continuous(), [0]);
     assert!(bounds.holds(1, f64::NAN) && !bounds.holds(0, f64::NAN));
     let energy = Energy::new(Parts::on(bounds)).unwrap();
     let mala = Spec::Mala { step: None, drift: Drift::Gradient, precondition: true };
-    assert_eq!(mala.leaves(&energy), Some(1));
-    assert_eq!(cycle(vec![mala, WALK]).leaves(&energy), None);
+    for kernel in [mala, Spec::Barker { step: None }] {
+        assert_eq!(kernel.leaves(&energy), Some(1));
+        assert_eq!(cycle(vec![kernel, WALK]).leaves(&energy), None);
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ use sondage_core::space::{Boundary, Bounds, Kind};
 
 const Z: f64 = 4.0;
 
+const BARKER: Spec = Spec::Barker { step: Some(0.2) };
+
 fn walk(scale: f64) -> Spec {
     Spec::RandomWalk { scale: Some(scale) }
 }
@@ -57,6 +59,7 @@ fn smooth_models_on_mixed_columns() {
         (walk(0.4), 40),
         (cycle(vec![Spec::Conditional, mala.clone()]), 10),
         (cycle(vec![Spec::Conditional, mala, walk(0.5)]), 8),
+        (cycle(vec![Spec::Conditional, BARKER]), 10),
     ];
     for (spec, steps) in kernels {
         for boundary in [Boundary::Reflect, Boundary::Reject] {
@@ -76,6 +79,7 @@ fn rows_from_a_reference() {
         (MixedModel::Smooth, walk(0.4), 40),
         (MixedModel::Smooth, Spec::Independence, 40),
         (MixedModel::Smooth, cycle(vec![Spec::Conditional, mala, Spec::Independence]), 8),
+        (MixedModel::Smooth, cycle(vec![Spec::Conditional, BARKER]), 12),
     ];
     for (model, spec, steps) in kernels {
         let z = mixed_table_from_reference(model, &spec, steps);

@@ -23,6 +23,8 @@ const CAUGHT: f64 = 6.0;
 const WALK: Spec = Spec::RandomWalk { scale: Some(0.4) };
 const MALA: Spec = Spec::Mala { step: Some(0.4), drift: Drift::Gradient, precondition: true };
 
+const BARKER: Spec = Spec::Barker { step: Some(0.4) };
+
 fn caught(fault: Fault, score: impl Fn() -> f64) {
     commit(Some(fault));
     let score = score().abs();
@@ -43,6 +45,26 @@ fn flip_the_ratio() {
 #[test]
 fn forget_the_fold() {
     caught(Fault::ForgetFold, || truncated_normal(&MALA, Boundary::Reflect, 100_000, 40));
+}
+
+#[test]
+fn drop_the_reverse_density_of_barker() {
+    caught(Fault::DropReverse, || truncated_normal(&BARKER, Boundary::Reject, 100_000, 40));
+}
+
+#[test]
+fn flip_the_ratio_of_barker() {
+    caught(Fault::FlipRatio, || truncated_normal(&BARKER, Boundary::Reject, 100_000, 40));
+}
+
+#[test]
+fn climb_in_spite_of_the_ratio() {
+    caught(Fault::ClimbBarker, || truncated_normal(&BARKER, Boundary::Reject, 100_000, 40));
+}
+
+#[test]
+fn forget_that_reflection_turns_the_way_back() {
+    caught(Fault::ForgetFold, || truncated_normal(&BARKER, Boundary::Reflect, 100_000, 40));
 }
 
 #[test]
@@ -137,6 +159,7 @@ fn exchange_rows_without_their_energies() {
 fn exchange_rows_without_their_drifts() {
     let mala = Spec::Mala { step: Some(0.5), drift: Drift::Gradient, precondition: true };
     caught(Fault::KeepDrifts, || normals(&mala, 40_000, 60));
+    caught(Fault::KeepDrifts, || normals(&Spec::Barker { step: Some(0.5) }, 40_000, 60));
 }
 
 #[test]

@@ -21,6 +21,10 @@ fn mala(step: f64, drift: Drift) -> Spec {
     Spec::Mala { step: Some(step), drift, precondition: true }
 }
 
+fn barker(step: f64) -> Spec {
+    Spec::Barker { step: Some(step) }
+}
+
 fn smoothed(noise: Noise) -> Drift {
     Drift::Smoothed { sigma: Some(0.2), directions: 4, noise }
 }
@@ -42,6 +46,19 @@ fn truncated_normal_by_mala() {
 }
 
 #[test]
+fn truncated_normal_by_barker() {
+    for boundary in [Boundary::Reflect, Boundary::Reject] {
+        // At the longest step, most proposals are reflected, and many of them twice.
+        for step in [0.1, 0.5, 4.0] {
+            let score = truncated_normal(&barker(step), boundary, 100_000, 25);
+            assert!(score < KOLMOGOROV, "{boundary:?} {step}: {score}");
+        }
+    }
+    assert!(barker(0.1).exact(Boundary::Reflect) && barker(0.1).exact(Boundary::Reject));
+    assert!(!barker(0.1).exact(Boundary::Clip));
+}
+
+#[test]
 fn truncated_normal_by_mala_with_estimated_drift() {
     for noise in [Noise::Shared, Noise::Frozen] {
         let score = truncated_normal(&mala(0.4, smoothed(noise)), Boundary::Reflect, 40_000, 20);
@@ -57,21 +74,25 @@ fn truncated_normal_by_conditional_draws() {
 
 #[test]
 fn truncated_normal_by_a_mixture() {
-    let kernels = vec![walk(0.4), mala(0.3, Drift::Gradient), Spec::Conditional];
-    let spec = Spec::Mixture { kernels, weights: vec![2.0, 1.0, 0.1] };
+    let kernels = vec![walk(0.4), mala(0.3, Drift::Gradient), barker(0.3), Spec::Conditional];
+    let spec = Spec::Mixture { kernels, weights: vec![2.0, 1.0, 1.0, 0.1] };
     let score = truncated_normal(&spec, Boundary::Reflect, 100_000, 15);
     assert!(score < KOLMOGOROV, "{score}");
 }
 
 #[test]
 fn clipping_is_not_invariant() {
-    let score = truncated_normal(&walk(0.4), Boundary::Clip, 100_000, 30);
-    assert!(score > 10.0, "the papers' rule puts mass on the bounds: {score}");
+    for spec in [walk(0.4), barker(0.4)] {
+        let score = truncated_normal(&spec, Boundary::Clip, 100_000, 30);
+        assert!(score > 10.0, "the papers' rule puts mass on the bounds: {spec:?} {score}");
+    }
 }
 
 #[test]
 fn laplace_shape() {
-    for (spec, steps) in [(walk(0.4), 30), (mala(0.05, Drift::Gradient), 30), (Spec::Conditional, 1)] {
+    for (spec, steps) in
+        [(walk(0.4), 30), (mala(0.05, Drift::Gradient), 30), (barker(0.2), 30), (Spec::Conditional, 1)]
+    {
         let score = truncated_laplace(&spec, steps);
         assert!(score < KOLMOGOROV, "{spec:?}: {score}");
     }

@@ -149,7 +149,12 @@ fn same(a: &Sample, b: &Sample) {
 fn kernels() -> Vec<Spec> {
     let mala = |step| Spec::Mala { step, drift: Drift::Gradient, precondition: true };
     let walk = Spec::RandomWalk { scale: Some(0.3) };
-    vec![mala(None), mala(Some(0.05)), Spec::Cycle { kernels: vec![mala(None), walk], repeats: vec![2, 1] }]
+    vec![
+        mala(None),
+        mala(Some(0.05)),
+        Spec::Barker { step: None },
+        Spec::Cycle { kernels: vec![mala(None), walk], repeats: vec![2, 1] },
+    ]
 }
 
 /// Columns of the net among `width` columns of the asked rows.

@@ -46,6 +46,8 @@ fn gradients_go_with_the_rows_that_are_exchanged() {
         mala(Some(0.5)),
         mala(None),
         Spec::Mala { step: Some(0.5), drift: estimated, precondition: true },
+        Spec::Barker { step: Some(0.5) },
+        Spec::Barker { step: None },
         Spec::Cycle { kernels: vec![mala(Some(0.5)), WALK], repeats: vec![2, 1] },
     ] {
         let score = normals(&spec, 20_000, 100);

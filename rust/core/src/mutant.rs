@@ -3,12 +3,14 @@
 /// A mistake that a kernel can be told to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// MALA without the reverse proposal density.
+    /// MALA or Barker without the reverse proposal density.
     DropReverse,
-    /// MALA with the ratio of densities upside down.
+    /// MALA or Barker with the ratio of densities upside down.
     FlipRatio,
-    /// Reflection with the unfolded density.
+    /// Reflection with the unfolded density; Barker steps whose way back is not turned by it.
     ForgetFold,
+    /// Barker steps that climb the gradient and are judged as if they fell.
+    ClimbBarker,
     /// Acceptance without the temperature.
     ForgetTemperature,
     /// The noise of a step `sqrt(ητ)` instead of `sqrt(2ητ)`.

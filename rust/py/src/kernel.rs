@@ -55,6 +55,12 @@ impl Kernel {
     }
 
     #[staticmethod]
+    #[pyo3(signature = (step=None))]
+    fn barker(step: Option<f64>) -> Self {
+        Self(kernel::Spec::Barker { step })
+    }
+
+    #[staticmethod]
     fn independence() -> Self {
         Self(kernel::Spec::Independence)
     }

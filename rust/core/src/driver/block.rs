@@ -238,8 +238,12 @@ fn drift(
     x: &[Lanes<f64>],
     out: &mut [Lanes<f64>],
 ) {
-    if let Mover::Mala(kernel) = mover {
-        kernel.field().evaluate(energy, workspace, x, kernel.sigma(), kernel.directions(), out);
+    match mover {
+        Mover::Mala(kernel) => {
+            kernel.field().evaluate(energy, workspace, x, kernel.sigma(), kernel.directions(), out);
+        }
+        Mover::Barker(_) => Drift::Gradient.evaluate(energy, workspace, x, &[], &[], out),
+        Mover::RandomWalk(_) | Mover::Conditional(_) | Mover::Independence(_) => {}
     }
 }
 
@@ -251,9 +255,11 @@ fn energy_and_drift(
     out: &mut [Lanes<f64>],
 ) -> Lanes<f64> {
     let x = mover.proposal();
-    if let Mover::Mala(kernel) = mover
-        && kernel.field() == Drift::Gradient
-    {
+    let gradient = match mover {
+        Mover::Mala(kernel) => kernel.field() == Drift::Gradient,
+        other => matches!(other, Mover::Barker(_)),
+    };
+    if gradient {
         let g = energy.at_with_slopes(x, workspace);
         out.fill(Lanes::splat(0.0));
         energy.add_gradient(workspace, out);

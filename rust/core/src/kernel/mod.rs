@@ -5,14 +5,17 @@
 //! and foreign ones (answered by one batched call).
 
 mod accept;
+mod barker;
 mod conditional;
 #[cfg(test)]
 mod conditional_tests;
 mod independence;
+mod known;
 mod langevin;
 mod mala;
 #[cfg(test)]
 mod missing_tests;
+mod pace;
 mod random_walk;
 mod restricted;
 mod schedule;
@@ -27,6 +30,7 @@ use crate::rng::{Purpose, Stream, stream};
 use crate::simd::{LANES, Lanes, Level};
 use crate::space::{Base, Boundary, Bounds, Constraint};
 
+pub use barker::Barker;
 pub use conditional::Conditional;
 pub use independence::Independence;
 pub use mala::Mala;
@@ -43,6 +47,8 @@ pub enum Spec {
     RandomWalk { scale: Option<f64> },
     /// Metropolis-adjusted Langevin steps of size η = `step`; adapted when `None`.
     Mala { step: Option<f64>, drift: Drift, precondition: bool },
+    /// Steps whose signs follow the gradient, with the noise that MALA has for η = `step`; adapted when `None`.
+    Barker { step: Option<f64> },
     /// One exact conditional draw of every free column.
     Conditional,
     /// Each step one of the kernels, chosen with these weights by a stream that all chains share.
@@ -55,7 +61,7 @@ impl Spec {
     /// Whether the target is exactly invariant.
     pub fn exact(&self, boundary: Boundary) -> bool {
         match self {
-            Spec::RandomWalk { .. } => boundary != Boundary::Clip,
+            Spec::RandomWalk { .. } | Spec::Barker { .. } => boundary != Boundary::Clip,
             Spec::Mala { drift, .. } => drift.exact() && boundary != Boundary::Clip,
             Spec::Conditional | Spec::Independence => true,
             Spec::Mixture { kernels, .. } | Spec::Cycle { kernels, .. } => {
@@ -75,6 +81,21 @@ impl Spec {
         };
         match self {
             Spec::RandomWalk { scale } => positive("scale", *scale),
+            Spec::Barker { step } => {
+                positive("step", *step)?;
+                if energy.differentiable() {
+                    return Ok(());
+                }
+                Err(Error::Sampling(if energy.foreign_width() > 0 {
+                    "Barker() needs a gradient, and a model of this question that is evaluated by its own library \
+                     gives none: use RandomWalk()"
+                        .into()
+                } else {
+                    "Barker() needs a gradient, and tree models have none: use Conditional(), or \
+                     MALA(drift=\"closed_form\")"
+                        .into()
+                }))
+            }
             Spec::Mala { step, drift, .. } => {
                 positive("step", *step)?;
                 positive("sigma", drift.sigma())?;
@@ -154,7 +175,7 @@ impl Spec {
         let moved = |d: usize| {
             movers.iter().any(|mover| match mover {
                 Spec::RandomWalk { .. } | Spec::Independence => true,
-                Spec::Mala { .. } => bounds.continuous().contains(&d),
+                Spec::Mala { .. } | Spec::Barker { .. } => bounds.continuous().contains(&d),
                 Spec::Conditional => energy.draws(d),
                 Spec::Mixture { .. } | Spec::Cycle { .. } => false,
             })
@@ -168,7 +189,10 @@ impl Spec {
         self.movers().iter().all(|mover| {
             matches!(
                 mover,
-                Spec::RandomWalk { .. } | Spec::Independence | Spec::Mala { drift: Drift::Gradient, .. }
+                Spec::RandomWalk { .. }
+                    | Spec::Independence
+                    | Spec::Barker { .. }
+                    | Spec::Mala { drift: Drift::Gradient, .. }
             )
         })
     }
@@ -188,6 +212,7 @@ impl Spec {
             Spec::Independence => "Independence",
             Spec::RandomWalk { .. } => "RandomWalk",
             Spec::Mala { .. } => "MALA",
+            Spec::Barker { .. } => "Barker",
             Spec::Conditional => "Conditional",
             Spec::Mixture { .. } => "Mixture",
             Spec::Cycle { .. } => "Cycle",
@@ -287,6 +312,7 @@ pub enum Mover {
     Independence(Independence),
     RandomWalk(Box<RandomWalk>),
     Mala(Box<Mala>),
+    Barker(Box<Barker>),
     Conditional(Conditional),
 }
 
@@ -298,6 +324,7 @@ impl Mover {
             Spec::Mala { step, drift, precondition } => {
                 Mover::Mala(Box::new(Mala::new(*step, *drift, *precondition, target)))
             }
+            Spec::Barker { step } => Mover::Barker(Box::new(Barker::new(*step, target))),
             Spec::Conditional | Spec::Mixture { .. } | Spec::Cycle { .. } => {
                 Mover::Conditional(Conditional::default())
             }
@@ -309,6 +336,7 @@ impl Mover {
             Mover::Independence(k) => k.ask(target, state, streams),
             Mover::RandomWalk(k) => k.ask(target, phase, state, streams),
             Mover::Mala(k) => k.ask(target, phase, state, streams),
+            Mover::Barker(k) => k.ask(target, phase, state, streams),
             Mover::Conditional(k) => k.ask(target),
         }
     }
@@ -325,6 +353,7 @@ impl Mover {
             Mover::Independence(k) => k.tell(target, phase, state, reply, streams),
             Mover::RandomWalk(k) => k.tell(target, phase, state, reply, streams),
             Mover::Mala(k) => k.tell(target, phase, state, reply, streams),
+            Mover::Barker(k) => k.tell(target, phase, state, reply, streams),
             Mover::Conditional(k) => k.tell(target, phase, state, reply, streams),
         }
     }
@@ -335,6 +364,7 @@ impl Mover {
             Mover::Independence(k) => k.proposal(),
             Mover::RandomWalk(k) => k.proposal(),
             Mover::Mala(k) => k.proposal(),
+            Mover::Barker(k) => k.proposal(),
             Mover::Conditional(_) => &[],
         }
     }
@@ -344,6 +374,7 @@ impl Mover {
             Mover::Independence(k) => &k.tally,
             Mover::RandomWalk(k) => &k.tally,
             Mover::Mala(k) => &k.tally,
+            Mover::Barker(k) => &k.tally,
             Mover::Conditional(k) => &k.tally,
         }
     }
@@ -353,6 +384,7 @@ impl Mover {
         match self {
             Mover::RandomWalk(k) => k.scales(),
             Mover::Mala(k) => k.steps(target),
+            Mover::Barker(k) => k.steps(target),
             Mover::Independence(_) | Mover::Conditional(_) => Lanes::splat(f64::NAN),
         }
     }

@@ -55,8 +55,11 @@ impl Schedule {
         based: bool,
     ) {
         for (a, b) in self.movers.iter_mut().zip(&mut other.movers) {
-            if let (Mover::Mala(a), Mover::Mala(b), false) = (a, b, based) {
-                a.exchange(b, swapped, versions);
+            match (a, b) {
+                _ if based => {}
+                (Mover::Mala(a), Mover::Mala(b)) => a.exchange(b, swapped, versions),
+                (Mover::Barker(a), Mover::Barker(b)) => a.exchange(b, swapped, versions),
+                _ => {}
             }
         }
     }
@@ -97,7 +100,11 @@ impl Plan {
                 let part = |(kernel, &repeat): (&Spec, &u32)| (Plan::new(kernel, target, movers), repeat);
                 Plan::InOrder(kernels.iter().zip(repeats).map(part).collect())
             }
-            Spec::RandomWalk { .. } | Spec::Mala { .. } | Spec::Conditional | Spec::Independence => {
+            Spec::RandomWalk { .. }
+            | Spec::Mala { .. }
+            | Spec::Barker { .. }
+            | Spec::Conditional
+            | Spec::Independence => {
                 movers.push(Mover::new(spec, target));
                 Plan::Mover(movers.len() - 1)
             }
