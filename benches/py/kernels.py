@@ -39,6 +39,7 @@ TREES: dict[str, sd.Kernel] = {
 SMOOTH: dict[str, sd.Kernel] = {
     "RandomWalk": sd.RandomWalk(),
     "MALA": sd.MALA(),
+    "Barker": sd.Barker(),
     "Cycle 1 : 1": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 1]),
     "Cycle 1 : 6 (auto)": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 6]),
     "Cycle 1 : 20": sd.Cycle(sd.MALA(), sd.RandomWalk(), repeats=[1, 20]),

@@ -29,6 +29,7 @@ from sondage.errors import (
 from sondage.exact import Gaussian, linear_gaussian
 from sondage.kernels import (
     MALA,
+    Barker,
     Conditional,
     Cycle,
     Independence,
@@ -61,6 +62,7 @@ __version__: str = build_info()["version"]
 __all__ = [
     "MALA",
     "Answer",
+    "Barker",
     "Categorical",
     "Conditional",
     "Continuous",

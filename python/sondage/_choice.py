@@ -8,6 +8,7 @@ from sondage.errors import SamplingError
 from sondage.frames import listed
 from sondage.kernels import (
     MALA,
+    Barker,
     Conditional,
     Cycle,
     Independence,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_kernel", "default_warmup", "require_moved"]
 
-_KERNELS = (RandomWalk, MALA, Conditional, Independence, Mixture, Cycle)
+_KERNELS = (RandomWalk, MALA, Barker, Conditional, Independence, Mixture, Cycle)
 
 
 def choose_kernel(
@@ -38,8 +39,8 @@ def choose_kernel(
         return kernel, "asked for"
     if kernel != "auto":
         raise SamplingError(
-            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Conditional, Independence, "
-            "Mixture, Cycle or Tempered"
+            f"kernel={kernel!r} must be 'auto', RandomWalk, MALA, Barker, Conditional, "
+            "Independence, Mixture, Cycle or Tempered"
         )
     if energy.stepwise:
         return _for_steps(energy)
@@ -152,7 +153,8 @@ def require_moved(kernel: Kernel, energy: _core.Energy, space: Space) -> None:
         return
     name = space.columns[left]
     raise SamplingError(
-        f"{kernel!r} does not move column {name!r}, which is {space.kinds[name]!r}: MALA moves "
-        "continuous columns that are never missing, Conditional those that it can draw exactly, "
-        "RandomWalk and Independence all; combine them, as in Cycle(MALA(), RandomWalk())"
+        f"{kernel!r} does not move column {name!r}, which is {space.kinds[name]!r}: MALA and "
+        "Barker move continuous columns that are never missing, Conditional those that it can draw "
+        "exactly, RandomWalk and Independence all; combine them, as in "
+        "Cycle(MALA(), RandomWalk())"
     )

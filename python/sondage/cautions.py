@@ -26,8 +26,9 @@ ESS_PER_CHAIN = 100
 MIN_CHAINS = 4
 
 # Share of accepted proposals outside which a kernel wastes its steps: (too low, too high).
-# Optima: 0.23 to 0.44 for a random walk, 0.57 for MALA (Roberts and Rosenthal 2001).
-ACCEPTANCE = {"walk": (0.08, 0.75), "mala": (0.2, 0.95)}
+# Optima: 0.23 to 0.44 for a random walk, 0.57 for MALA (Roberts and Rosenthal 2001), 0.40 for
+# Barker steps (Vogrinc, Livingstone and Zanella 2023).
+ACCEPTANCE = {"walk": (0.08, 0.75), "mala": (0.2, 0.95), "barker": (0.12, 0.9)}
 
 Severity: TypeAlias = Literal["serious", "caution", "note"]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MALA",
+    "Barker",
     "Conditional",
     "Cycle",
     "Independence",
@@ -152,6 +153,36 @@ class MALA:
 
 
 @dataclass(frozen=True, slots=True)
+class Barker:
+    """Steps whose signs follow the gradient (MATH 3.6).
+
+    They move continuous columns that are never missing. The length of a step is drawn without
+    regard to the gradient, so it stays sensible where the gradient is much steeper at some points,
+    or in some columns, than in warm-up; `MALA` gets further where it varies little. Each column is
+    scaled by its spread in warm-up. Exact with the boundaries "reflect" and "reject".
+
+    Parameters
+    ----------
+    step : float, optional
+        The step size η, as in `MALA`: at temperature τ the standard deviation of a step is
+        sqrt(2 η τ) times each column's width. None: adapted in warm-up, then frozen.
+
+    Raises
+    ------
+    SamplingError
+        If the step is not a finite number above zero.
+    """
+
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step", _positive("Barker(step=…)", self.step))
+
+    def _core(self) -> core.Kernel:
+        return core.Kernel.barker(self.step)
+
+
+@dataclass(frozen=True, slots=True)
 class Conditional:
     """Exact draws of one column given the others, each free column once a step (MATH 3.5).
 
@@ -178,7 +209,7 @@ class Independence:
 
 
 #: A kernel that moves chains by itself.
-Mover: TypeAlias = RandomWalk | MALA | Conditional | Independence
+Mover: TypeAlias = RandomWalk | MALA | Barker | Conditional | Independence
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -187,7 +218,7 @@ class Mixture:
 
     Parameters
     ----------
-    *kernels : RandomWalk, MALA, Conditional or Independence
+    *kernels : RandomWalk, MALA, Barker, Conditional or Independence
         At least two.
     weights : sequence of float, optional
         Shares of the steps, above zero; normalised to sum to one. None: equal shares.
@@ -231,7 +262,7 @@ class Cycle:
 
     Parameters
     ----------
-    *kernels : RandomWalk, MALA, Conditional or Independence
+    *kernels : RandomWalk, MALA, Barker, Conditional or Independence
         At least two, in the order in which they move the chain.
     repeats : sequence of int, optional
         How often each moves in one step, at least once. None: once.
@@ -311,8 +342,8 @@ class Tempered:
     ) -> None:
         if kernel != "auto" and not isinstance(kernel, Mover | Mixture | Cycle):
             raise SamplingError(
-                f"Tempered takes {kernel!r}; 'auto', RandomWalk, MALA, Conditional, Independence, "
-                "Mixture or Cycle is needed"
+                f"Tempered takes {kernel!r}; 'auto', RandomWalk, MALA, Barker, Conditional, "
+                "Independence, Mixture or Cycle is needed"
             )
         try:
             given = list(temperatures)
@@ -352,8 +383,8 @@ def _members(name: str, kernels: tuple[object, ...]) -> None:
     for kernel in kernels:
         if not isinstance(kernel, Mover):
             raise SamplingError(
-                f"{name} holds {kernel!r}; its members are RandomWalk, MALA, Conditional or "
-                "Independence"
+                f"{name} holds {kernel!r}; its members are RandomWalk, MALA, Barker, Conditional "
+                "or Independence"
             )
 
 

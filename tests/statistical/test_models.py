@@ -109,11 +109,13 @@ SMOOTH = set(MODELS) - STEPWISE - FOREIGN - {"voting of a line and trees"}
 CASES = [(name, "walk") for name in MODELS]
 CASES += [(name, "conditional") for name in sorted(STEPWISE)]
 CASES += [(name, "gradient") for name in sorted(SMOOTH)]
+CASES += [(name, "signs") for name in sorted(SMOOTH)]
 CASES += [(name, "smoothed") for name in ("boosted trees", "voting of a line and trees")]
 KERNELS: dict[str, sd.Kernel] = {
     "walk": sd.RandomWalk(0.2),
     "conditional": sd.Conditional(),
     "gradient": sd.MALA(0.03, drift="gradient", precondition=False),
+    "signs": sd.Barker(0.05),
     "smoothed": sd.MALA(0.03, drift="closed_form", precondition=False),
 }
 

@@ -11,7 +11,16 @@ from sondage._choice import choose_kernel, default_warmup
 from sondage.ask import ask
 from sondage.custom import custom
 from sondage.errors import SamplingError
-from sondage.kernels import MALA, Conditional, Cycle, Independence, Kernel, Mixture, RandomWalk
+from sondage.kernels import (
+    MALA,
+    Barker,
+    Conditional,
+    Cycle,
+    Independence,
+    Kernel,
+    Mixture,
+    RandomWalk,
+)
 from sondage.models import as_model
 from sondage.questions import fixed_label, near
 from sondage.space import Continuous, Integer, Space
@@ -100,6 +109,8 @@ class TestKernels:
         rows = near({"x": 0.5, "n": 3, "wide": 7})
         with pytest.raises(SamplingError, match=r"MALA.* does not move column 'n', .*RandomWalk"):
             ask(rows, space, kernel=MALA())
+        with pytest.raises(SamplingError, match=r"Barker.* does not move column 'n'"):
+            ask(rows, space, kernel=Barker())
         model = custom(lambda rows: rows[:, 0] ** 2, name="square")
         with pytest.raises(SamplingError, match=r"Conditional\(\) needs more of a model"):
             ask(model + rows, space, kernel=Conditional())
@@ -110,6 +121,7 @@ class TestKernels:
         assert default_warmup(Conditional()) == 200
         assert default_warmup(Cycle(Conditional(), RandomWalk(0.5))) == 200
         assert default_warmup(RandomWalk()) == default_warmup(MALA()) == 1000
+        assert default_warmup(Barker()) == 1000
         assert default_warmup(Mixture(Conditional(), RandomWalk())) == 1000
         assert ask(QUESTION, SPACE, draws=1, chains=1, seed=0).settings.warmup == 200
         assert ask(QUESTION, SPACE, draws=1, chains=1, seed=0, warmup=0).settings.warmup == 0

@@ -131,7 +131,12 @@ def test_few_chains_are_warned_about(make_answer, chains, warned) -> None:
 
 @pytest.mark.parametrize(
     ("kernel", "share", "words"),
-    [("random_walk", 0.01, "too few"), ("random_walk", 0.99, "short"), ("MALA", 0.05, "too few")],
+    [
+        ("random_walk", 0.01, "too few"),
+        ("random_walk", 0.99, "short"),
+        ("MALA", 0.05, "too few"),
+        ("Barker", 0.95, "short"),
+    ],
 )
 def test_wasteful_acceptance_explains_a_poor_sample(make_answer, kernel, share, words) -> None:
     poor = make_answer(ONE, draws=400, values=apart(0.4), kernel=kernel, acceptance=share)

@@ -85,6 +85,7 @@ QUESTIONS: dict[str, Ask] = {
 KERNELS: list[sd.Kernel] = [
     sd.MALA(),
     sd.MALA(0.02, precondition=False),
+    sd.Barker(),
     sd.Mixture(sd.MALA(), sd.RandomWalk()),
 ]
 

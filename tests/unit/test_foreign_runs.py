@@ -105,6 +105,7 @@ class TestKernels:
         [
             sd.Conditional(),
             sd.MALA(drift="gradient"),
+            sd.Barker(),
             sd.MALA(drift="closed_form"),
             sd.MALA(drift=sd.Smoothed()),
             sd.Mixture(sd.RandomWalk(), sd.Conditional()),

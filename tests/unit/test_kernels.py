@@ -8,7 +8,7 @@ import pytest
 
 from sondage import _core
 from sondage.errors import SamplingError
-from sondage.kernels import MALA, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
+from sondage.kernels import MALA, Barker, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
 
 KERNELS = [
     RandomWalk(),
@@ -16,6 +16,8 @@ KERNELS = [
     MALA(),
     MALA(step=0.01, drift="closed_form", precondition=False),
     MALA(drift=Smoothed(0.05, 4, "frozen")),
+    Barker(),
+    Barker(0.01),
     Conditional(),
     Mixture(Conditional(), RandomWalk(), weights=[2, 1]),
     Cycle(Conditional(), RandomWalk(0.5), repeats=[1, 4]),
@@ -52,6 +54,7 @@ def test_mixture_weights_are_shares() -> None:
         (lambda: MALA(step=-1), r"MALA\(step=…\) is -1"),
         (lambda: MALA(drift="closed form"), "'gradient', 'closed_form' or sondage.Smoothed"),
         (lambda: MALA(precondition=1), "precondition=1"),
+        (lambda: Barker(step=0), r"Barker\(step=…\) is 0"),
         (lambda: Smoothed(sigma=float("inf")), "sigma=…. is inf"),
         (lambda: Smoothed(directions=0), "directions=0"),
         (lambda: Smoothed(directions=2.5), "directions=2.5"),

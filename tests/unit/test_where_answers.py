@@ -42,8 +42,9 @@ def test_every_row_of_every_kernel_is_in_the_space(which: int) -> None:
     question = sd.fixed_label(model, True) + sd.require(model, True)
     kernels = ["auto", sd.RandomWalk(), sd.Cycle(sd.Conditional(), sd.RandomWalk(0.3))]
     kernels.append(sd.MALA(drift=sd.Smoothed()) if which == 0 else sd.MALA())
+    kernels += [sd.Barker()] * which
     for kernel in kernels:
-        if isinstance(kernel, sd.MALA):
+        if isinstance(kernel, sd.MALA | sd.Barker):
             kernel = sd.Cycle(kernel, sd.RandomWalk())
         answer = sd.ask(question, space, draws=200, chains=4, kernel=kernel, seed=4, progress=False)
         assert space.contains(answer.frame).all()
