@@ -159,7 +159,7 @@ fn exchange_rows_without_their_energies() {
 fn exchange_rows_without_their_drifts() {
     let mala = Spec::Mala { step: Some(0.5), drift: Drift::Gradient, precondition: true };
     caught(Fault::KeepDrifts, || normals(&mala, 40_000, 60));
-    caught(Fault::KeepDrifts, || normals(&Spec::Barker { step: Some(0.5) }, 40_000, 60));
+    caught(Fault::KeepDrifts, || normals(&Spec::Barker { step: Some(0.5) }, 90_000, 60));
 }
 
 #[test]
