@@ -49,8 +49,8 @@ impl Pace {
     /// Fixes the law of the next step. True if the spread may have changed since the last one.
     pub(super) fn begin(&mut self, target: &Target, phase: Phase, streams: &mut [Stream; LANES]) -> bool {
         let adapted = self.adaptation.begin(phase, &target.bounds);
-        for lane in 0..LANES {
-            self.scale[lane] = self.adaptation.choose(lane, &mut streams[lane]);
+        for (lane, stream) in streams.iter_mut().enumerate() {
+            self.scale[lane] = self.adaptation.choose(lane, stream);
             let factor = self.scale[lane].factor;
             self.step[lane] = self.fixed.unwrap_or(factor * factor / (2.0 * target.temperature));
             self.variance[lane] = 2.0 * self.step[lane] * target.temperature;
