@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from sondage import _core
+from sondage.ask import ask
 from sondage.errors import SamplingError
 from sondage.kernels import MALA, Barker, Conditional, Cycle, Kernel, Mixture, RandomWalk, Smoothed
+from sondage.questions import near
+from sondage.space import Continuous, Space
 
 KERNELS = [
     RandomWalk(),
@@ -71,3 +74,17 @@ def test_mixture_weights_are_shares() -> None:
 def test_impossible_parameters_are_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(SamplingError, match=message):
         make()
+
+
+def test_barker_moves_where_the_gradient_is_too_steep_for_the_step() -> None:
+    space = Space({"wide": Continuous(0.0, 1.0), "narrow": Continuous(0.0, 1.0)})
+    # Standard deviations of 0.7, cut by the space, and 0.007; those of a step are 0.03.
+    question = near([0.5, 0.5], weights=[1.0, 1e4])
+
+    def moved(kernel: Kernel) -> float:
+        answer = ask(question, space, kernel=kernel, draws=2_000, warmup=100, seed=1)
+        assert answer.statistics.exact
+        return float((np.diff(answer.draws[..., 0], axis=1) != 0.0).mean())
+
+    assert moved(Barker(0.0005)) > 0.3
+    assert moved(MALA(0.0005)) < 0.02
