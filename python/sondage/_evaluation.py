@@ -13,6 +13,7 @@ from sondage.errors import ModelError, SamplingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sondage._checkpoint import Keeper
     from sondage._core import Energy, Reference, Run
     from sondage._decoding import Decoding
     from sondage._probes import Outputs
@@ -79,14 +80,19 @@ class Evaluation:
 
 
 def advance_by_asking(
-    run: Run, outside: Outputs, deadline: float, progress: bool | None
+    run: Run,
+    outside: Outputs,
+    deadline: float,
+    progress: bool | None,
+    keeper: Keeper | None = None,
 ) -> Literal["complete", "timed_out"]:
     """Run chains on what Python evaluates: a batched call of each model, every step.
 
     Raises
     ------
     SamplingError
-        If a model fails; the user's exception is its cause. What was drawn stays in the run.
+        If a model fails; the user's exception is its cause. Or if a checkpoint cannot be written.
+        What was drawn stays in the run.
     """
     from sondage.progress import progress_bar
 
@@ -101,6 +107,8 @@ def advance_by_asking(
                 done, _, _ = run.progress()
                 bar.update(done)
                 shown = now
+            if keeper is not None:
+                keeper()
             rows, sloped = asked
             try:
                 if not sloped:

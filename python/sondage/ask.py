@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast, overload
 import numpy as np
 import polars as pl
 
+from sondage._checkpoint import Checkpoint, identity
 from sondage._choice import choose_kernel, default_warmup, require_moved
 from sondage._core import Run, build_info
 from sondage._drawn import Drawn
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sondage._checkpoint import Keeper
     from sondage.frames import FrameLike
     from sondage.kernels import Kernel
 
@@ -144,8 +146,12 @@ def ask(
     max_seconds : float, optional
         Stop sampling after so long, with what there is (status ``"timed_out"``). That the user's
         models then confirm the draws comes on top.
-    checkpoint : None
-        Not available yet.
+    checkpoint : path, optional
+        A file that the run is kept in, written about every second and where it stops early. Given
+        the same arguments and file, a run that was interrupted, killed or timed out goes on, to the
+        same draws as without a break; ``seed=None`` and `threads` are then those that it began
+        with. The file is removed once the answer is complete. One of another run, or that is
+        damaged, is refused and left as it is.
     thin : int
         Keep every so many-th step.
     boundary : {"reflect", "reject", "clip"}
@@ -163,7 +169,8 @@ def ask(
     ------
     SamplingError
         For an argument that is not allowed, if no row of finite G is found to start from, or if
-        a model fails: then with the answer so far as ``answer``.
+        a model fails or the checkpoint cannot be written: then with the answer so far as
+        ``answer``.
     SpaceError
         If the space has nothing free or a column that cannot be sampled: fixed at a query's value,
         or of mixed levels.
@@ -178,8 +185,6 @@ def ask(
         )
     if not isinstance(space, Space):
         raise SpaceError(f"space is {type(space).__name__}; a sondage.Space is needed")
-    if checkpoint is not None:
-        raise SamplingError(f"checkpoint={checkpoint!r} is not available yet; leave it out")
     draws, chains = _whole("draws", draws, 1), _whole("chains", chains, 1)
     thin = _whole("thin", thin, 1)
     threads = _whole("threads", usable_cpus() if threads is None else threads, 1)
@@ -189,6 +194,10 @@ def ask(
     _one_of("on_interrupt", on_interrupt, ("raise", "return"))
     if progress is not None and not isinstance(progress, bool):
         raise SamplingError(f"progress={progress!r} must be True, False or None")
+    kept = None if checkpoint is None else Checkpoint.at(checkpoint)
+    if kept is not None:
+        seed = kept.seed(seed)
+        threads = kept.threads or threads
     entropy, key = seed_key(seed)
 
     space.sampleable()
@@ -227,6 +236,10 @@ def ask(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         temperatures=ladder.answered if ladder.several else (),
     )
+    rows = None if start is None else start_rows(start, sampled, evaluation, chains)
+    known = {} if kept is None else identity(question, space, evaluation, settings, rows)
+    if kept is not None:
+        kept.require(known)
     run = Run(
         energy,
         chosen._core(),
@@ -238,26 +251,33 @@ def ask(
         thin=thin,
         boundary=boundary,
         threads=threads,
-        start=None if start is None else start_rows(start, sampled, evaluation, chains),
+        start=rows,
         ladder=list(ladder.rungs),
         every=ladder.several,
     )
+    keeper = None if kept is None else kept.keeper(run, known, threads)
     base: tuple[float, ...] = ()
     status: Status
     failure: SamplingError | None = None
     try:
         if outside is None:
-            status = _advance(run, began + limit, progress)
+            status = _advance(run, began + limit, progress, keeper)
         else:
-            status = advance_by_asking(run, outside, began + limit, progress)
+            status = advance_by_asking(run, outside, began + limit, progress, keeper)
+        if keeper is not None:
+            keeper.end(complete=status == "complete")
         if tempered and status == "complete":
             highest = ladder.rungs[-1]
             base = base_stones(evaluation, sampled, key, chains, draws, highest, began + limit)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if keeper is not None:
+            keeper.leave(interrupt)
         if on_interrupt == "raise":
             raise
         status = "interrupted"
     except SamplingError as error:
+        if keeper is not None:
+            keeper.leave(error)
         status, failure = "failed", error
     answers = {}
     results = run.finish_all() if ladder.several else [run.finish()]
@@ -289,6 +309,8 @@ def ask(
     if failure is not None:
         failure.answer = answers[ladder.lowest]
         raise failure
+    if keeper is not None and status == "complete":
+        keeper.remove()
     if ladder.several:
         return tuple(answers[tau] for tau in ladder.answered)
     return answers[ladder.lowest]
@@ -322,7 +344,9 @@ def seed_key(seed: int | np.random.SeedSequence | None) -> tuple[int, bytes]:
     return entropy, words.astype("<u4").tobytes()
 
 
-def _advance(run: Run, deadline: float, progress: bool | None) -> Literal["complete", "timed_out"]:
+def _advance(
+    run: Run, deadline: float, progress: bool | None, keeper: Keeper | None
+) -> Literal["complete", "timed_out"]:
     from sondage.progress import progress_bar
 
     done, total, warmup = run.progress()
@@ -336,6 +360,8 @@ def _advance(run: Run, deadline: float, progress: bool | None) -> Literal["compl
             bar.update(done)
             if finished:
                 return "complete"
+            if keeper is not None:
+                keeper()
 
 
 def _versions(question: Question) -> dict[str, str]:

@@ -34,7 +34,15 @@ if TYPE_CHECKING:
     from sondage.answer import Answer
     from sondage.columns import Column
 
-__all__ = ["SCHEMA", "SavedQuestion", "fingerprint", "read_answer", "save_answer", "write_atomic"]
+__all__ = [
+    "SCHEMA",
+    "SavedQuestion",
+    "fingerprint",
+    "read_answer",
+    "save_answer",
+    "space_to_json",
+    "write_atomic",
+]
 
 SCHEMA = 1
 KEY = "sondage"
@@ -74,7 +82,7 @@ def save_answer(answer: Answer, path: str | Path) -> Path:
     question = answer.question
     document = {
         "schema": SCHEMA,
-        "space": _space_to_json(answer.space),
+        "space": space_to_json(answer.space),
         "settings": answer.settings.to_dict(),
         "statistics": answer.statistics.to_dict(),
         "status": answer.status,
@@ -230,7 +238,8 @@ def _with_dtypes(space: Space, table: pl.DataFrame) -> Space:
     return space._typed([table.schema[name] for name in space.columns])
 
 
-def _space_to_json(space: Space) -> dict[str, object]:
+def space_to_json(space: Space) -> dict[str, object]:
+    """Return a space as plain data for JSON."""
     return {
         "columns": [_column_to_json(name, kind) for name, kind in space.kinds.items()],
         "increase_only": sorted(space.increase_only),

@@ -319,7 +319,7 @@ class TestStart:
         ({"progress": "yes"}, "progress='yes'"),
         ({"kernel": "gibbs"}, "kernel='gibbs'"),
         ({"kernel": RandomWalk}, "kernel=.*RandomWalk"),
-        ({"checkpoint": "run.ckpt"}, "checkpoint='run.ckpt' is not available yet"),
+        ({"checkpoint": 3}, "checkpoint=3 must be the path of a file"),
     ],
 )
 def test_impossible_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -85,6 +85,11 @@ def ask_each(
         raise SamplingError(
             f"temperature={settings['temperature']!r}: ask_each answers each row at one temperature"
         )
+    if settings.get("checkpoint") is not None:
+        raise SamplingError(
+            f"checkpoint={settings['checkpoint']!r}: ask_each makes many short runs, none of which "
+            "is kept; leave it out"
+        )
     table = to_polars(rows, space.columns)
     query, status, reason = own_names(space.columns, ("query", "status", "reason"))
     parts: list[pl.DataFrame] = []

@@ -30,6 +30,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod adapt;
+mod checkpoint;
 pub mod counterfactual;
 pub mod drift;
 pub mod driver;

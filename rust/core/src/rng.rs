@@ -5,6 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
+
 /// What a stream's numbers decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
@@ -61,9 +64,43 @@ impl Stream {
     }
 }
 
+/// The position: which stream it is, the run knows.
+impl Saved for Stream {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let mut position = self.0.get_word_pos();
+        position.pass(codec)?;
+        if codec.reads() {
+            self.0.set_word_pos(position);
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn streams_go_on_from_any_position() {
+        let mut rng = stream(&[4; 32], Purpose::Accept, 9);
+        for k in 0..300 {
+            let mut codec = Codec::Write(Vec::new());
+            rng.pass(&mut codec).unwrap();
+            let Codec::Write(bytes) = codec else { unreachable!() };
+            let (mut copy, mut back) = (rng.clone(), stream(&[4; 32], Purpose::Accept, 9));
+            back.uniform();
+            back.pass(&mut Codec::Read(&bytes)).unwrap();
+            for _ in 0..40 {
+                assert_eq!(back.normal().to_bits(), copy.normal().to_bits(), "from {k}");
+            }
+            assert_eq!(back.uniform().to_bits(), copy.uniform().to_bits());
+            if k % 3 == 0 {
+                rng.normal();
+            } else {
+                rng.uniform();
+            }
+        }
+    }
 
     #[test]
     fn golden_numbers() {

@@ -136,6 +136,18 @@ impl Run {
         detached(py, || self.with(|run| run.tell_gradient(given))?)
     }
 
+    /// All that a run of the same arguments needs to go on from here; None where this one cannot be left now.
+    fn save<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let state = detached(py, || self.with(driver::Run::save)?)?;
+        Ok(state.map(|bytes| PyBytes::new(py, &bytes)))
+    }
+
+    /// Goes on from what was saved.
+    fn restore(&self, py: Python<'_>, state: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let bytes = state.as_bytes();
+        detached(py, || self.with(|run| run.restore(bytes))?)
+    }
+
     fn progress(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {
         detached(py, || self.with(|run| run.progress()))
     }

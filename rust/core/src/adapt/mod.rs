@@ -4,6 +4,8 @@ mod ladder;
 mod scales;
 mod spread;
 
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
 use crate::space::Bounds;
@@ -107,5 +109,14 @@ impl Adaptation {
     /// Mean factor of each chain's steps.
     pub(crate) fn factors(&self) -> Lanes<f64> {
         self.scales.factors()
+    }
+}
+
+impl Saved for Adaptation {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { scales, spread, window } = self;
+        scales.pass(codec)?;
+        spread.pass(codec)?;
+        window.pass(codec)
     }
 }

@@ -7,6 +7,8 @@
 //! broad plains and narrow ridges needs steps of several lengths, and a mixture of kernels whose choice
 //! ignores the state is as exact as each.
 
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
 
@@ -140,6 +142,34 @@ impl Scales {
 fn candidate(factor: f64, by_spread: bool) -> Candidate {
     let share = 1.0 / (2 * FACTORS.len()) as f64;
     Candidate { scale: Scale { factor, by_spread }, tried: 0.0, jumped: 0.0, share }
+}
+
+impl Saved for Scales {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { lanes, competing, chosen, rare: _ } = self;
+        for (lane, candidates) in lanes.iter_mut().enumerate() {
+            candidates.pass(codec)?;
+            codec.count(&mut competing[lane], candidates.len())?;
+            codec.count(&mut chosen[lane], candidates.len() - 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl Saved for Candidate {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { scale, tried, jumped, share } = self;
+        scale.pass(codec)?;
+        [tried, jumped, share].into_iter().try_for_each(|value| value.pass(codec))
+    }
+}
+
+impl Saved for Scale {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { factor, by_spread } = self;
+        factor.pass(codec)?;
+        by_spread.pass(codec)
+    }
 }
 
 impl Candidate {

@@ -1,5 +1,7 @@
 //! Scales of columns by the spread of the chain itself.
 
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::simd::{LANES, Lanes};
 use crate::space::{Bounds, Kind};
 
@@ -88,5 +90,13 @@ impl Spread {
             }
         }
         sum
+    }
+}
+
+impl Saved for Spread {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { scale, mean, squares, seen, count } = self;
+        [scale, mean, squares, seen].into_iter().try_for_each(|values| values.pass(codec))?;
+        count.pass(codec)
     }
 }

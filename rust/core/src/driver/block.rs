@@ -4,6 +4,7 @@ use super::Settings;
 use super::start::{Search, find_start};
 use super::tower::Kept;
 use crate::adapt::Phase;
+use crate::checkpoint::{Codec, Saved};
 use crate::drift::Drift;
 use crate::error::Result;
 use crate::kernel::{Mover, Reply, Request, Schedule, Spec, State, Streams, Target};
@@ -121,7 +122,7 @@ impl Block {
 
     /// Goes over to another temperature.
     pub(super) fn retarget(&mut self, old: &Target, temperature: f64, own: f64) {
-        self.workspace.base_weight = (temperature != own).then_some(temperature);
+        self.weigh_base(temperature, own);
         if let Some(reference) = old.base.reference() {
             let log = reference.log_density(&self.state.x);
             for lane in 0..LANES {
@@ -129,6 +130,11 @@ impl Block {
             }
             self.state.version += 1;
         }
+    }
+
+    /// The weight of a base measure at a temperature that need not be the run's own.
+    pub(super) fn weigh_base(&mut self, temperature: f64, own: f64) {
+        self.workspace.base_weight = (temperature != own).then_some(temperature);
     }
 
     pub(super) fn n(&self) -> usize {
@@ -178,6 +184,35 @@ impl Block {
         while let Some(mover) = schedule.next_mover() {
             make_move(mover, energy, target, phase, state, streams, workspace, scratch);
         }
+    }
+}
+
+impl Saved for Block {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        // What is left of the workspace is scratch; the weight of a base measure follows the target.
+        let Self { n, state, streams, schedule, workspace, scratch, step, warmup, waiting, told: _ } = self;
+        codec.same(*n as u64, "chains in a block")?;
+        codec.same(*warmup, "steps of warm-up")?;
+        state.pass(codec)?;
+        streams.pass(codec)?;
+        schedule.pass(codec)?;
+        codec.list(&mut workspace.foreign, &Lanes::splat(0.0), 1 << 32)?;
+        scratch.pass(codec)?;
+        step.pass(codec)?;
+        waiting.pass(codec)
+    }
+}
+
+impl Saved for Scratch {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { drift, given, energies: _, swept, nonfinite } = self;
+        drift.pass(codec)?;
+        codec.list(given, &Lanes::splat(0.0), 1 << 32)?;
+        // Sums over trees are exact, and found anew.
+        if codec.reads() {
+            *swept = None;
+        }
+        nonfinite.pass(codec)
     }
 }
 

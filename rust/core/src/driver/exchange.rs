@@ -6,6 +6,8 @@
 //! (Syed, Bouchard-Côté, Deligiannidis and Doucet 2022).
 
 use super::block::Block;
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::kernel::Target;
 use crate::mutant::{self, Fault};
 use crate::rng::{Purpose, Stream, stream};
@@ -138,6 +140,61 @@ impl Exchange {
             self.stones.iter().map(|stone| stone.log_mean(lane)).collect(),
             self.travels.trips[lane],
         )
+    }
+}
+
+impl Saved for Exchange {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        // Energies and logs are read from the rows at every round.
+        let Self {
+            streams,
+            rounds,
+            counts_warmup: _,
+            accepted,
+            tried,
+            stones,
+            travels,
+            energies: _,
+            logs: _,
+        } = self;
+        streams.pass(codec)?;
+        rounds.pass(codec)?;
+        accepted.pass(codec)?;
+        tried.pass(codec)?;
+        stones.pass(codec)?;
+        travels.pass(codec)
+    }
+}
+
+impl Saved for LogMean {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { most, sum, count } = self;
+        most.pass(codec)?;
+        sum.pass(codec)?;
+        count.pass(codec)
+    }
+}
+
+impl Saved for Travels {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { on, been, trips } = self;
+        let last = on.len() - 1;
+        on.iter_mut().flatten().try_for_each(|rung| codec.count(rung, last))?;
+        been.pass(codec)?;
+        trips.pass(codec)
+    }
+}
+
+impl Saved for Been {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let mut at = match self {
+            Been::Between => 0,
+            Been::Low => 1,
+            Been::High => 2,
+        };
+        codec.count(&mut at, 2)?;
+        *self = [Been::Between, Been::Low, Been::High][at];
+        Ok(())
     }
 }
 

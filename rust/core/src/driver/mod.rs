@@ -8,6 +8,7 @@ mod feasible;
 mod later;
 mod pilot;
 mod report;
+mod saved;
 mod start;
 mod tower;
 

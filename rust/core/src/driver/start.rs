@@ -134,6 +134,11 @@ impl Search {
         Ok(false)
     }
 
+    /// Whether no energy has been told yet.
+    pub(super) fn fresh(&self) -> bool {
+        self.tried == 0
+    }
+
     fn propose(&mut self, target: &Target) {
         let mut row = vec![0.0; self.candidate.len()];
         for lane in 0..LANES {

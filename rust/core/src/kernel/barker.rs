@@ -13,6 +13,8 @@ use super::known::Known;
 use super::pace::Pace;
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::Phase;
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes, Op, Simd, dispatch, math};
 use crate::space::Boundary;
@@ -244,5 +246,30 @@ impl Op for LogRatio<'_> {
         let mut out = Lanes::splat(0.0);
         s.store(if mutant::is(Fault::FlipRatio) { s.sub(zero, log) } else { log }, &mut out);
         out
+    }
+}
+
+impl Saved for Barker {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { pace, known, steps, back, signs, proposal, outside, stage, tally } = self;
+        pace.pass(codec)?;
+        known.pass(codec)?;
+        [steps, back, signs, proposal].into_iter().try_for_each(|values| values.pass(codec))?;
+        outside.pass(codec)?;
+        stage.pass(codec)?;
+        tally.pass(codec)
+    }
+}
+
+impl Saved for Stage {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let mut at = match self {
+            Stage::Begin => 0,
+            Stage::Drifting => 1,
+            Stage::Over => 2,
+        };
+        codec.count(&mut at, 2)?;
+        *self = [Stage::Begin, Stage::Drifting, Stage::Over][at];
+        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use super::{Reply, Request, State, Streams, Stretches, Tally, Target};
 use crate::adapt::Phase;
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::mutant::{self, Fault};
 use crate::question::ColumnMeasure;
 use crate::rng::Stream;
@@ -126,6 +128,16 @@ impl Conditional {
             let interval = (from..to - 1).find(|i| !before(i)).unwrap_or(to - 1);
             state.x[*column][lane] = measure.draw(interval, stream);
         }
+    }
+}
+
+impl Saved for Conditional {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        // A run stops between steps: within them the rest is written before it is read.
+        let Self { next, swept, chosen: _, cumulative: _, aim: _, tally } = self;
+        codec.count(next, 0)?;
+        swept.pass(codec)?;
+        tally.pass(codec)
     }
 }
 

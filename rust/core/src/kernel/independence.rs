@@ -6,6 +6,8 @@
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::Phase;
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
 
@@ -82,5 +84,14 @@ impl Independence {
             &mut streams.accept,
             &mut self.tally,
         );
+    }
+}
+
+impl Saved for Independence {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { proposal, row: _, answered, tally } = self;
+        proposal.pass(codec)?;
+        answered.pass(codec)?;
+        tally.pass(codec)
     }
 }

@@ -1,5 +1,7 @@
 //! The drift at the present rows, remembered from step to step.
 
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
 
@@ -59,5 +61,13 @@ impl Known {
         }
         self.version = Some(versions.0 + 1);
         other.version = Some(versions.1 + 1);
+    }
+}
+
+impl Saved for Known {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { here, version } = self;
+        here.pass(codec)?;
+        version.pass(codec)
     }
 }

@@ -7,7 +7,9 @@ use super::langevin::Langevin;
 use super::pace::Pace;
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::Phase;
+use crate::checkpoint::{Codec, Saved};
 use crate::drift::{Drift, Noise};
+use crate::error::Result;
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
 
@@ -227,5 +229,31 @@ impl Mala {
                 };
             }
         }
+    }
+}
+
+impl Saved for Mala {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { drift: _, pace, noise: _, sigma, directions, known, proposal, outside, stage, tally } = self;
+        pace.pass(codec)?;
+        known.pass(codec)?;
+        [sigma, directions, proposal].into_iter().try_for_each(|values| values.pass(codec))?;
+        outside.pass(codec)?;
+        stage.pass(codec)?;
+        tally.pass(codec)
+    }
+}
+
+impl Saved for Stage {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let mut at = match self {
+            Stage::Begin => 0,
+            Stage::Drifting => 1,
+            Stage::Proposed => 2,
+            Stage::Over => 3,
+        };
+        codec.count(&mut at, 3)?;
+        *self = [Stage::Begin, Stage::Drifting, Stage::Proposed, Stage::Over][at];
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod missing_tests;
 mod pace;
 mod random_walk;
 mod restricted;
+mod saved;
 mod schedule;
 
 use std::sync::Arc;

@@ -2,6 +2,8 @@
 
 use super::Target;
 use crate::adapt::{Adaptation, Phase, Scale};
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
 
@@ -72,5 +74,16 @@ impl Pace {
             }
         }
         adapted
+    }
+}
+
+impl Saved for Pace {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { fixed: _, precondition: _, mean_width: _, adaptation, scale, step, variance, unit } = self;
+        adaptation.pass(codec)?;
+        scale.pass(codec)?;
+        step.pass(codec)?;
+        variance.pass(codec)?;
+        unit.pass(codec)
     }
 }

@@ -3,6 +3,8 @@
 use super::accept::{Proposal, accept};
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::{Adaptation, Phase, Scale};
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::mutant::{self, Fault};
 use crate::rng::Stream;
 use crate::simd::{LANES, Lanes};
@@ -230,6 +232,19 @@ impl RandomWalk {
             &mut self.tally,
         );
         self.adaptation.learn(&target.bounds, &jumps, &probability, &self.strides, &state.x);
+    }
+}
+
+impl Saved for RandomWalk {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { adaptation, proposal, outside, slides: _, strides, log_ratio, answered, tally } = self;
+        adaptation.pass(codec)?;
+        proposal.pass(codec)?;
+        outside.pass(codec)?;
+        strides.pass(codec)?;
+        log_ratio.pass(codec)?;
+        answered.pass(codec)?;
+        tally.pass(codec)
     }
 }
 

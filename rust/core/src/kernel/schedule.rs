@@ -1,6 +1,8 @@
 //! Which kernels make a step: all of a cycle in order, one of a mixture at random.
 
 use super::{Mover, Spec, Target};
+use crate::checkpoint::{Codec, Saved};
+use crate::error::Result;
 use crate::rng::{Purpose, Stream, stream};
 use crate::simd::LANES;
 
@@ -111,6 +113,17 @@ impl Plan {
         }
     }
 
+    /// Moves of a step, at most.
+    fn longest(&self) -> usize {
+        match self {
+            Plan::Mover(_) => 1,
+            Plan::OneOf { parts, .. } => parts.iter().map(Plan::longest).max().unwrap_or(0),
+            Plan::InOrder(parts) => parts.iter().fold(0, |sum: usize, (part, n)| {
+                sum.saturating_add(part.longest().saturating_mul(*n as usize))
+            }),
+        }
+    }
+
     fn fill(&self, rng: &mut Stream, queue: &mut Vec<usize>) {
         match self {
             Plan::Mover(at) => queue.push(*at),
@@ -127,5 +140,18 @@ impl Plan {
                 }
             }
         }
+    }
+}
+
+impl Saved for Schedule {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let Self { movers, plan, stream, queue, at } = self;
+        movers.pass(codec)?;
+        stream.pass(codec)?;
+        let (mut n, last) = (queue.len(), movers.len() - 1);
+        codec.count(&mut n, plan.longest())?;
+        queue.resize(n, 0);
+        queue.iter_mut().try_for_each(|at| codec.count(at, last))?;
+        codec.count(at, last)
     }
 }
