@@ -8,6 +8,7 @@ import pytest
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and a fork server")
 def test_killed_runs_go_on_as_if_nothing_had_happened() -> None:
     script = Path(__file__).with_name("kill.py")

@@ -406,6 +406,9 @@ class TestRefusing:
     def test_a_question_without_a_start_writes_nothing(self, path: Path) -> None:
         with pytest.raises(StartError):
             sd.ask(sd.require(forest, True) + sd.require(forest, False), SPACE, checkpoint=path)
+        mine = foreign()
+        with pytest.raises(StartError):
+            sd.ask(sd.require(mine, True) + sd.require(mine, False), SPACE, checkpoint=path)
         assert not path.exists()
 
     def test_ask_each_keeps_none(self, path: Path) -> None:

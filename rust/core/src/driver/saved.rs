@@ -16,7 +16,7 @@ const VERSION: u64 = 1;
 
 impl Run {
     /// All that [`Run::restore`] needs to go on. `None` where a run cannot be left now: while models that answer later
-    /// are asked about where to start, and while a gradient is waited for.
+    /// are asked about where to start, where none was found, and while a gradient is waited for.
     ///
     /// # Errors
     /// Never: only reading fails.
@@ -144,6 +144,9 @@ impl Saved for Tower {
         if let Some(exchange) = exchange {
             exchange.pass(codec)?;
         }
+        if !rungs.iter().all(Block::rests) {
+            return Err(foreign("a chain has no start"));
+        }
         let step = rungs[0].step();
         // Where models are asked later, rungs of a tower may be a move apart, never a step.
         if rungs.iter().any(|block| block.step() != step) {
@@ -160,9 +163,9 @@ impl Block {
         match &self.waiting {
             Waiting::Start(search) => search.fresh(),
             Waiting::Gradient { .. } => false,
-            Waiting::Nothing | Waiting::Begin | Waiting::Others | Waiting::Move { .. } | Waiting::Drift => {
-                true
-            }
+            // Without a step it is a chain that found no start.
+            Waiting::Nothing => self.step() > 0,
+            Waiting::Begin | Waiting::Others | Waiting::Move { .. } | Waiting::Drift => true,
         }
     }
 }
