@@ -182,7 +182,8 @@ mod tests {
         let mut value = 0;
         assert!(codec.count(&mut value, 0).is_err());
         assert!(codec.count(&mut value, 2).is_ok() && value == 2 && codec.end().is_ok());
-        let huge = written(&mut u64::MAX);
+        let mut most = u64::MAX;
+        let huge = written(&mut most);
         assert!(Codec::Read(&huge).list(&mut vec![0_u64], &0, 10).is_err());
         assert!(true.pass(&mut Codec::Read(&huge)).is_err());
     }

@@ -41,7 +41,7 @@ impl Conditional {
 
     /// Leaves a column as it is.
     #[cfg(test)]
-    pub(super) fn pass(&mut self) {
+    pub(super) fn skip(&mut self) {
         self.next += 1;
     }
 

@@ -170,7 +170,7 @@ fn leads(energy: &Energy, target: &Target, row: [usize; 3], position: usize) -> 
     }
     let mut kernel = Conditional::default();
     for _ in 0..position {
-        kernel.pass();
+        kernel.skip();
     }
     let mut state = State { x, energy: Lanes::splat(0.0), version: 0 };
     let reply =
