@@ -92,6 +92,7 @@ RUNS: dict[str, tuple[Callable[[], sd.Question], dict[str, Any]]] = {
     "walks of one length": (lambda: QUESTION, {"kernel": sd.RandomWalk(0.2), "boundary": "reject"}),
     "independence": (lambda: QUESTION, {"kernel": sd.Independence()}),
     "gradient": (lambda: SMOOTH, {"kernel": sd.MALA()}),
+    "signs of a gradient": (lambda: SMOOTH, {"kernel": sd.Barker()}),
     "gradient and walks": (lambda: SMOOTH, {}),
     "closed form": (lambda: QUESTION, {"kernel": sd.MALA(drift="closed_form")}),
     "smoothed": (lambda: QUESTION, {"kernel": sd.MALA(drift=sd.Smoothed(noise="frozen"))}),

@@ -234,7 +234,8 @@ impl Mala {
 
 impl Saved for Mala {
     fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
-        let Self { drift: _, pace, noise: _, sigma, directions, known, proposal, outside, stage, tally } = self;
+        let Self { drift: _, pace, noise: _, sigma, directions, known, proposal, outside, stage, tally } =
+            self;
         pace.pass(codec)?;
         known.pass(codec)?;
         [sigma, directions, proposal].into_iter().try_for_each(|values| values.pass(codec))?;
