@@ -13,12 +13,12 @@ FICO: 23 integer columns, codes below zero as they are, rows of nothing but -9 l
 five rows train. Queries are predicted as Bad, the target is Good; nothing is fixed.
 Every column stays in the range, every category among the levels, of the training rows.
 
-`queries` takes the queries themselves, valid as what they are: how plausible they are. `rows` takes rows of
-the test set that the model predicts as the target, at random: what plausible rows score. DiCE runs
-with its defaults, query by query; a query for which it raises has no answer, and the errors are
-listed. Its samples are those after its own sparsity step, whose linear search walks wide columns
-such as capital-gain one unit and one prediction at a time; `--search binary` is its other one.
-Seconds are those of generating, without building explainers.
+`queries` takes the queries themselves, valid as what they are: how plausible they are. `rows` takes
+rows of the test set that the model predicts as the target, at random: what plausible rows score.
+DiCE runs with its defaults, query by query; a query for which it raises has no answer, and the
+errors are listed. Its samples are those after its own sparsity step, whose linear search walks wide
+columns such as capital-gain one unit and one prediction at a time; `--search binary` is its other
+one. Seconds are those of generating, without building explainers.
 
 Runs with dice-ml 0.12, pandas 3.1, scikit-learn 1.9 and xgboost 3.2. dice-ml asks for the xgboost
 of the index; xgboost-cpu serves as well: pip install --no-deps dice-ml raiutils, then
