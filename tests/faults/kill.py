@@ -62,12 +62,12 @@ def _foreign(**arguments: Any) -> Run:
     return sd.fixed_label(model, True), arguments
 
 
-#: Runs of about a second.
+#: Runs of half a second to a second.
 RUNS: dict[str, Callable[[], Run]] = {
-    "trees": lambda: _forest(draws=25_000),
-    "smooth": lambda: _smooth(draws=25_000),
-    "tempered": lambda: _forest(draws=8_000, kernel=sd.Tempered(sd.Conditional(), (0.2, 0.5, 2.0))),
-    "foreign": lambda: _foreign(draws=3_000),
+    "trees": lambda: _forest(draws=10_000),
+    "smooth": lambda: _smooth(draws=10_000),
+    "tempered": lambda: _forest(draws=3_000, kernel=sd.Tempered(sd.Conditional(), (0.2, 0.5, 2.0))),
+    "foreign": lambda: _foreign(draws=1_500),
 }
 
 
