@@ -47,6 +47,7 @@ fn kernels() -> Vec<(Spec, fn() -> Energy)> {
         (smoothed(Noise::Frozen), trees),
         (smoothed(Noise::Fresh), trees),
         (mala(Drift::Gradient), smooth),
+        (Spec::Barker { step: None }, smooth),
         (Spec::Cycle { kernels: vec![Spec::Conditional, walk(Some(0.5))], repeats: vec![1, 3] }, trees),
         (Spec::Mixture { kernels: vec![Spec::Conditional, walk(None)], weights: vec![1.0, 2.0] }, trees),
         (Spec::Mixture { kernels: vec![mala(Drift::Gradient), walk(None)], weights: vec![1.0, 1.0] }, smooth),
