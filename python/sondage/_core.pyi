@@ -13,6 +13,7 @@ __all__ = [
     "Kernel",
     "Localizer",
     "Loss",
+    "Measurement",
     "Reference",
     "Run",
     "Search",
