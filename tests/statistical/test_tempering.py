@@ -105,7 +105,7 @@ def test_the_wine_question_at_a_low_temperature():
     cold = {"temperature": 1 / 200, "draws": 1000, "seed": 1}
     plain = ask(problem.question, problem.space, kernel=Conditional(), **cold)
     assert plain.diagnostics.rhat_max > 1.05
-    assert "Tempered(Conditional(), [0.005, " in plain.diagnostics.warnings[0].remedy
+    assert "sd.Tempered(sd.Conditional(), [0.005, " in plain.diagnostics.warnings[0].remedy
     # Two ladders, two kernels: the same answer.
     ladders = [np.geomspace(1 / 200, 0.1, 4), np.geomspace(1 / 200, 0.2, 8)]
     answers = [
