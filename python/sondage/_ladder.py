@@ -14,7 +14,7 @@ from sondage._encoding import decode
 from sondage._numbers import positive
 from sondage.errors import ModelError, SamplingError
 from sondage.frames import plain
-from sondage.kernels import Tempered
+from sondage.kernels import MOST_TEMPERATURES, Tempered
 
 if TYPE_CHECKING:
     from sondage._evaluation import Evaluation
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ladder", "base_stones"]
 
-#: Temperatures of a run, at most.
-MOST = 255
 #: Rows of the base measure that are drawn for each chain, at most and at least.
 _ROWS = (10_000, 100)
 _BATCH = 4096
@@ -69,9 +67,9 @@ class Ladder:
                 raise SamplingError("temperature=[] holds no temperature to answer at")
             if len(set(answered)) < len(answered):
                 raise SamplingError(f"temperature={list(answered)} holds a temperature twice")
-            if len(answered) > MOST:
+            if len(answered) > MOST_TEMPERATURES:
                 raise SamplingError(
-                    f"temperature holds {len(answered)} temperatures; at most {MOST}"
+                    f"temperature holds {len(answered)} temperatures; at most {MOST_TEMPERATURES}"
                 )
             if own is not None:
                 raise SamplingError(

@@ -36,6 +36,7 @@ __all__ = [
 
 NOISES = ("shared", "frozen", "fresh")
 DRIFTS = ("gradient", "closed_form")
+MOST_TEMPERATURES = 255  # of one run
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +236,7 @@ class Mixture:
     kernels: tuple[Mover, ...]
     weights: tuple[float, ...]
 
-    def __init__(
-        self,
-        *kernels: Mover,
-        weights: Sequence[float] | None = None,
-    ) -> None:
+    def __init__(self, *kernels: Mover, weights: Sequence[float] | None = None) -> None:
         _members("Mixture", kernels)
         given = [1.0] * len(kernels) if weights is None else [plain(weight) for weight in weights]
         if len(given) != len(kernels):
@@ -279,11 +276,7 @@ class Cycle:
     kernels: tuple[Mover, ...]
     repeats: tuple[int, ...]
 
-    def __init__(
-        self,
-        *kernels: Mover,
-        repeats: Sequence[int] | None = None,
-    ) -> None:
+    def __init__(self, *kernels: Mover, repeats: Sequence[int] | None = None) -> None:
         _members("Cycle", kernels)
         given = [1] * len(kernels) if repeats is None else [plain(number) for number in repeats]
         if len(given) != len(kernels):
@@ -353,9 +346,10 @@ class Tempered:
             ) from None
         what = "a temperature of Tempered"
         ladder = [cast("float", _positive(what, value, none=False)) for value in given]
-        if not 2 <= len(ladder) <= 255:
+        if not 2 <= len(ladder) <= MOST_TEMPERATURES:
             raise SamplingError(
-                f"Tempered has {len(ladder)} temperatures; 2 to 255 are needed, the lowest first"
+                f"Tempered has {len(ladder)} temperatures; 2 to {MOST_TEMPERATURES} are needed, "
+                "the lowest first"
             )
         for low, high in pairwise(ladder):
             if low >= high:

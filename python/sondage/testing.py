@@ -70,8 +70,7 @@ class Target:
 def normal(mean: ArrayLike, covariance: ArrayLike) -> Target:
     """Return a normal distribution as a question with a gradient.
 
-    The columns ``x0``, ``x1`` … reach ten standard deviations to either side. The same seed of
-    `ask` gives the same draws.
+    The columns ``x0``, ``x1`` … reach ten standard deviations to either side.
 
     Parameters
     ----------
