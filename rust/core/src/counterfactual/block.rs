@@ -210,8 +210,10 @@ pub(super) fn slice(
         energy.slice(grid.column, x, workspace, &mut draws.energies);
         return;
     }
-    draws.energies.splice(.., [Lanes::splat(0.0)]).for_each(drop);
-    workspace.slice.first.splice(.., [0, grid.n_intervals() as u32]).for_each(drop);
+    draws.energies.clear();
+    draws.energies.push(Lanes::splat(0.0));
+    workspace.slice.first.clear();
+    workspace.slice.first.extend([0, grid.n_intervals() as u32]);
 }
 
 /// Takes away the values of column `d` at which the queries' rows break a requirement.

@@ -70,7 +70,10 @@ impl Draws {
     ) {
         match reference {
             Some(reference) => reference.along(column, x, &mut self.logs),
-            None => self.logs.splice(.., [Lanes::splat(0.0)]).for_each(drop),
+            None => {
+                self.logs.clear();
+                self.logs.push(Lanes::splat(0.0));
+            }
         }
         self.base.resize(self.logs.len(), Lanes::splat(0.0));
         dispatch(level, Proportions { logs: &self.logs, to: &mut self.base });

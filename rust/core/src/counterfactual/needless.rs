@@ -29,13 +29,14 @@ impl Block<'_> {
         let mut out: [Vec<Vec<f64>>; LANES] = Default::default();
         let mut present: [Option<Present>; LANES] = Default::default();
         let mut x = home.clone();
+        let differs = |x: &[Lanes<f64>], d: usize, lane: usize| x[d][lane] != home[d][lane];
+        let changed = |x: &[Lanes<f64>], lane: usize| -> Vec<usize> {
+            free.iter().copied().filter(|&d| differs(x, d, lane)).collect()
+        };
         loop {
             let mut tried = [None; LANES];
             for lane in 0..LANES {
                 while tried[lane].is_none() {
-                    let changed = |x: &[Lanes<f64>]| -> Vec<usize> {
-                        free.iter().copied().filter(|&d| x[d][lane] != home[d][lane]).collect()
-                    };
                     let Some(own) = &mut present[lane] else {
                         if out[lane].len() == most {
                             break;
@@ -44,13 +45,13 @@ impl Block<'_> {
                         for (x, value) in x.iter_mut().zip(row) {
                             x[lane] = value;
                         }
-                        present[lane] = Some(Present { left: changed(&x), undone: false });
+                        present[lane] = Some(Present { left: changed(&x, lane), undone: false });
                         continue;
                     };
                     if own.left.is_empty() && std::mem::take(&mut own.undone) {
-                        own.left = changed(&x);
+                        own.left = changed(&x, lane);
                     }
-                    if changed(&x).len() < 2 {
+                    if free.iter().filter(|&&d| differs(&x, d, lane)).nth(1).is_none() {
                         own.left.clear();
                     }
                     tried[lane] =

@@ -1,7 +1,7 @@
 //! The best rows found for a query.
 
 /// Scores of one row, summed in different orders, differ by less.
-const SAME: f64 = 1e-7;
+pub(super) const SAME: f64 = 1e-7;
 
 /// About as many rows as are wanted, those of the highest scores.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use super::block::{Block, slice};
 use super::draw::Along;
-use super::pool::Pool;
+use super::pool::{Pool, SAME};
 use crate::simd::{LANES, Lanes, math};
 
 /// Draws of a column, until one meets the requirements.
@@ -87,6 +87,7 @@ impl Block<'_> {
             let chosen = along.stretches(&x[d]);
             hard.commit(d, &x[d], &chosen, workspace);
         }
+        debug_assert!(same(active, &scores, &self.scores()), "gains add up to the scores of rows");
     }
 
     /// The same towards the requirements, with this weight of the distance from them.
@@ -167,4 +168,8 @@ impl Block<'_> {
             }
         }
     }
+}
+
+fn same(active: &[bool; LANES], a: &Lanes<f64>, b: &Lanes<f64>) -> bool {
+    (0..LANES).all(|lane| !active[lane] || (a[lane] - b[lane]).abs() < SAME)
 }

@@ -9,7 +9,7 @@
 //! reflected, belongs to one way back with the same |δ|, and they balance pair by pair; so does their sum.
 
 use super::accept::{Proposal, accept};
-use super::known::Known;
+use super::known::{Known, Stage};
 use super::pace::Pace;
 use super::{Reply, Request, State, Streams, Tally, Target};
 use crate::adapt::Phase;
@@ -35,13 +35,6 @@ pub struct Barker {
     outside: [bool; LANES],
     stage: Stage,
     pub(super) tally: Tally,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Begin,
-    Drifting,
-    Over,
 }
 
 impl Barker {
@@ -258,18 +251,5 @@ impl Saved for Barker {
         outside.pass(codec)?;
         stage.pass(codec)?;
         tally.pass(codec)
-    }
-}
-
-impl Saved for Stage {
-    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
-        let mut at = match self {
-            Stage::Begin => 0,
-            Stage::Drifting => 1,
-            Stage::Over => 2,
-        };
-        codec.count(&mut at, 2)?;
-        *self = [Stage::Begin, Stage::Drifting, Stage::Over][at];
-        Ok(())
     }
 }

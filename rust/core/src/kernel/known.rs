@@ -1,9 +1,18 @@
-//! The drift at the present rows, remembered from step to step.
+//! What kernels with a drift remember: the drift at the present rows, and where a step stands.
 
 use crate::checkpoint::{Codec, Saved};
 use crate::error::Result;
 use crate::mutant::{self, Fault};
 use crate::simd::{LANES, Lanes};
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Begin,
+    /// The drift at the present rows was asked for.
+    Drifting,
+    Over,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Known {
@@ -69,5 +78,18 @@ impl Saved for Known {
         let Self { here, version } = self;
         here.pass(codec)?;
         version.pass(codec)
+    }
+}
+
+impl Saved for Stage {
+    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
+        let mut at = match self {
+            Stage::Begin => 0,
+            Stage::Drifting => 1,
+            Stage::Over => 2,
+        };
+        codec.count(&mut at, 2)?;
+        *self = [Stage::Begin, Stage::Drifting, Stage::Over][at];
+        Ok(())
     }
 }

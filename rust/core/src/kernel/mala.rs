@@ -2,7 +2,7 @@
 //! `y = x − η P b(x) + sqrt(2ητP) ξ`, with a diagonal P and any deterministic field b.
 
 use super::accept::{Proposal, accept};
-use super::known::Known;
+use super::known::{Known, Stage};
 use super::langevin::Langevin;
 use super::pace::Pace;
 use super::{Reply, Request, State, Streams, Tally, Target};
@@ -29,14 +29,6 @@ pub struct Mala {
     outside: [bool; LANES],
     stage: Stage,
     pub(super) tally: Tally,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Begin,
-    Drifting,
-    Proposed,
-    Over,
 }
 
 impl Mala {
@@ -127,7 +119,7 @@ impl Mala {
                 }
                 self.propose(target, state, streams)
             }
-            Stage::Drifting | Stage::Proposed => self.propose(target, state, streams),
+            Stage::Drifting => self.propose(target, state, streams),
             Stage::Over => {
                 self.stage = Stage::Begin;
                 Request::Done
@@ -147,7 +139,6 @@ impl Mala {
         }
         self.outside = self.law(target).propose(&state.x, self.known.here(), &self.noise, &mut proposal);
         self.proposal = proposal;
-        self.stage = Stage::Proposed;
         if matches!(self.drift, Drift::Smoothed { noise: Noise::Fresh, .. }) {
             Request::Energy
         } else {
@@ -242,19 +233,5 @@ impl Saved for Mala {
         outside.pass(codec)?;
         stage.pass(codec)?;
         tally.pass(codec)
-    }
-}
-
-impl Saved for Stage {
-    fn pass(&mut self, codec: &mut Codec<'_>) -> Result<()> {
-        let mut at = match self {
-            Stage::Begin => 0,
-            Stage::Drifting => 1,
-            Stage::Proposed => 2,
-            Stage::Over => 3,
-        };
-        codec.count(&mut at, 3)?;
-        *self = [Stage::Begin, Stage::Drifting, Stage::Proposed, Stage::Over][at];
-        Ok(())
     }
 }
