@@ -202,7 +202,12 @@ fn chains_follow_the_stated_law() {
 
 #[test]
 fn what_a_query_gets_depends_on_itself_alone() {
-    let search = search(trees(), true, false);
+    for limited in [false, true] {
+        answers_alone_and_together(&search(trees(), true, limited), limited);
+    }
+}
+
+fn answers_alone_and_together(search: &Search, limited: bool) {
     let rows = [HOME, [0.0, 2.0, 0.9], [0.0, 0.0, 0.1], [0.0, 3.0, 0.2], [0.0, 1.0, 0.6]];
     let (lower, upper) = ([0.0, 0.0, 0.0], [2.0, 4.0, 1.0]);
     let keys: Vec<[u8; 32]> = (0..rows.len() as u8).map(|i| [i; 32]).collect();
@@ -215,8 +220,20 @@ fn what_a_query_gets_depends_on_itself_alone() {
         assert_eq!(&search.run(&others).unwrap()[17], found);
         for row in &found.rows {
             assert!((BAND.0..=BAND.1).contains(&tree_value(row[0], row[1], row[2])));
+            assert!(!limited || within(row[1], row[2]), "{row:?}");
         }
         assert!(found.rows.len() >= 2);
+    }
+    // Only the part of the unit interval can change, and most of what is near breaks the condition.
+    let (row, lower, upper) = ([0.0, 4.0, 0.3], [0.0, 4.0, 0.0], [0.0, 4.0, 1.0]);
+    let many: Vec<[u8; 32]> = (0..40).map(|i| [i; 32]).collect();
+    let queries: Vec<_> =
+        many.iter().map(|key| Query { row: &row, lower: &lower, upper: &upper, key }).collect();
+    for found in search.run(&queries).unwrap() {
+        assert_eq!(found.rows.len(), 5);
+        for row in &found.rows {
+            assert!(row[2] > 0.4 && (!limited || within(row[1], row[2])), "{row:?}");
+        }
     }
     // Bounds around a query hold, and what cannot be is not found.
     let narrow = Query { lower: &HOME, upper: &[0.0, 2.0, 1.0], ..query(0) };
