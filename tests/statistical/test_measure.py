@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
+from leaves import volumes
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
@@ -43,27 +44,6 @@ def unit(n: int) -> sd.Space:
     return sd.Space({f"x{j}": sd.Continuous(0.0, 1.0) for j in range(n)})
 
 
-def boxes(tree: DecisionTreeRegressor) -> list[tuple[float, float]]:
-    """Volume in the unit cube and value of each leaf."""
-    own, found = tree.tree_, []
-    n = own.n_features
-    left = [(0, np.zeros(n), np.ones(n))]
-    while left:
-        node, lower, upper = left.pop()
-        if own.children_left[node] == -1:
-            sides = np.maximum(upper - lower, 0.0)
-            found.append((float(np.prod(sides)), float(own.value[node].item())))
-            continue
-        j, cut = own.feature[node], own.threshold[node]
-        below, above = upper.copy(), lower.copy()
-        below[j], above[j] = min(upper[j], cut), max(lower[j], cut)
-        left += [
-            (own.children_left[node], lower, below),
-            (own.children_right[node], above, upper),
-        ]
-    return found
-
-
 @pytest.mark.parametrize("leaves", [1, 40])
 def test_leaf_volumes_of_a_tree(leaves: int) -> None:
     rng = np.random.default_rng(5)
@@ -72,8 +52,9 @@ def test_leaf_volumes_of_a_tree(leaves: int) -> None:
         rows, np.prod(1.0 - rows, axis=1)
     )
     # The highest values, in a corner where the rows are dense and leaves small.
-    found = sorted(boxes(fitted), key=lambda leaf: -leaf[1])[:leaves]
-    p, lowest = sum(volume for volume, _ in found), found[-1][1]
+    value = fitted.tree_.value.ravel()
+    found = sorted(volumes(fitted.tree_), key=lambda leaf: -value[leaf[0]])[:leaves]
+    p, lowest = sum(share for _, share in found), float(value[found[-1][0]])
     question = sd.require(sd.as_model(fitted), (lowest, math.inf))
     judge(p, lambda seed: sd.measure(question, unit(4), seed=seed))
 

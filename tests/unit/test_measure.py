@@ -9,6 +9,7 @@ import pickle
 import numpy as np
 import polars as pl
 import pytest
+from leaves import volumes
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
@@ -57,22 +58,8 @@ def threshold(p: float) -> float:
 
 def volume_of(label: str) -> float:
     """Share of the unit cube in leaves that predict a label."""
-    tree, total = FITTED.tree_, 0.0
-    boxes = [(0, np.zeros(3), np.ones(3))]
-    while boxes:
-        node, lower, upper = boxes.pop()
-        if tree.children_left[node] == -1:
-            if FITTED.classes_[tree.value[node][0].argmax()] == label:
-                total += float(np.prod(np.maximum(upper - lower, 0.0)))
-            continue
-        j, cut = tree.feature[node], tree.threshold[node]
-        left, right = upper.copy(), lower.copy()
-        left[j], right[j] = min(upper[j], cut), max(lower[j], cut)
-        boxes += [
-            (tree.children_left[node], lower, left),
-            (tree.children_right[node], right, upper),
-        ]
-    return total
+    predicted = FITTED.classes_[FITTED.tree_.value[:, 0].argmax(axis=1)]
+    return sum(share for node, share in volumes(FITTED.tree_) if predicted[node] == label)
 
 
 def test_what_is_not_rare_is_counted() -> None:
