@@ -1,8 +1,11 @@
-"""Answers made by hand, for the tests of what is read off an answer."""
+"""Answers made by hand, for the tests of what is read off an answer, and Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,3 +113,14 @@ def make_answer() -> Callable[..., Answer]:
 def answer(make_answer: Callable[..., Answer]) -> Answer:
     """Return four chains of 200 draws over two free columns and a fixed one."""
     return make_answer()
+
+
+@pytest.fixture
+def ctrl_c_soon() -> Iterator[None]:
+    """Press Ctrl-C in a moment, which also tests that run in the background then heed."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    yield
+    timer.cancel()
+    signal.signal(signal.SIGINT, before)

@@ -1,10 +1,7 @@
 """Asking: arguments, seeds, kernels, stopping early, and what the answer says."""
 
 import json
-import os
-import signal
 import sys
-import threading
 import time
 from typing import Any, ClassVar
 
@@ -158,11 +155,10 @@ class TestStopping:
         assert answer.summary().height == 4
         assert repr(answer)
 
+    @pytest.mark.usefixtures("ctrl_c_soon")
     @pytest.mark.parametrize("on_interrupt", ["raise", "return"])
     def test_control_c_ends_within_a_second(self, on_interrupt: str) -> None:
-        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
         arguments = self.LONG | {"max_seconds": 20}
-        timer.start()
         began = time.monotonic()
         if on_interrupt == "raise":
             with pytest.raises(KeyboardInterrupt):

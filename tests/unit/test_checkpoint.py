@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +91,9 @@ class TestResuming:
         assert first.draws.tobytes() == second.draws[:, :n].tobytes()
         assert path.exists()
 
+    @pytest.mark.usefixtures("ctrl_c_soon")
     @pytest.mark.parametrize("on_interrupt", ["raise", "return"])
     def test_control_c(self, on_interrupt: Any, path: Path) -> None:
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
             sd.ask(QUESTION, SPACE, checkpoint=path, on_interrupt=on_interrupt, **LONG)
         except KeyboardInterrupt:
